@@ -1,0 +1,54 @@
+# make book, and the website is in _build/html. Every target first creates the Python
+# environment it needs, in .venv, once.
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SITE := _build/html
+PORT ?= 8000
+# The first Python on the path that is new enough, and not too new; or the one you name:
+# make book PYTHON=/path/to/python
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+	>/dev/null 2>&1 && echo $$p && break; done)
+# Tests run side by side, a thread each: two threads on two busy cores wait for
+# one another.
+TESTS := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=auto --maxprocesses=4
+
+# Threads that wait asleep, not spinning: on cores that are busy with something else,
+# torch's spinning threads can make training twenty times slower.
+export OMP_WAIT_POLICY ?= PASSIVE
+
+.PHONY: book serve lab test lint bench clean
+
+book: $(READY)  ## build the website
+	$(BIN)/jupyter-book build -W -n --keep-going --quiet .
+	@echo
+	@echo "The book is ready: open $(CURDIR)/$(SITE)/index.html, or type make serve."
+
+serve: book  ## build it and serve it to the browser
+	@echo "Serving http://localhost:$(PORT), stop with Ctrl-C."
+	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory $(SITE) $(PORT)
+
+lab: $(READY)  ## open the chapters in JupyterLab
+	$(BIN)/jupyter lab notebooks
+
+test: $(READY)  ## run every test; those of the website look at the last build, too
+	$(TESTS)
+
+lint: $(READY)  ## check code and notebooks
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+bench: $(READY)  ## time training against the plain loop of the source document
+	$(BIN)/python -m tests.benchmarks.bench_training
+
+clean:  ## remove the website and the runs it kept; the environment stays
+	rm -rf _build
+
+$(READY): requirements.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "This book needs Python 3.11, 3.12 or 3.13, and none of them is on the path: install one, or name it with make $(MAKECMDGOALS) PYTHON=/path/to/python."; exit 1; }
+	@echo "Creating the environment in $(VENV), once; PyTorch makes it a large download."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	@touch $@
