@@ -1,0 +1,26 @@
+"""Variational autoencoders, small and tested: the code behind the book.
+
+A VAE is a prior and two conditional distributions. The rest follows from them.
+"""
+
+from vaelib.devices import device
+from vaelib.divergences import kl_gaussian, kl_standard_normal, reparameterize
+from vaelib.evaluation import LogLikelihood, log_likelihood
+from vaelib.listing import source
+from vaelib.model import VAE, Elbo
+from vaelib.networks import StandardNormal
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "VAE",
+    "Elbo",
+    "LogLikelihood",
+    "StandardNormal",
+    "device",
+    "kl_gaussian",
+    "kl_standard_normal",
+    "log_likelihood",
+    "reparameterize",
+    "source",
+]

@@ -1,0 +1,30 @@
+"""Where to compute."""
+
+import torch
+
+
+def device(name: str | torch.device | None = None) -> torch.device:
+    """The best device here (CUDA, else Apple's MPS, else CPU), or the one asked for.
+
+    Raises ValueError when the device asked for is not there.
+    """
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name is None:
+        return torch.device(next(kind for kind, there in available.items() if there))
+    try:
+        wanted = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(
+            f"device must be 'cuda', 'mps' or 'cpu', got {name!r}."
+        ) from error
+    if not available.get(wanted.type, True):
+        best = next(kind for kind, there in available.items() if there)
+        raise ValueError(
+            f"device {str(name)!r} is not available on this machine; leave device out "
+            f"to use {best!r}."
+        )
+    return wanted

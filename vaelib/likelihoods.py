@@ -1,0 +1,168 @@
+"""p(x|z) for images: what turns a decoder's logits into a distribution over pixels.
+
+Every likelihood takes one number per pixel, the logit of the pixel's location, and
+gives a distribution whose event is the whole image: log_prob sums over the pixels, in
+nats. Pixels are in [0, 1]. Chapter 8 compares them.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import (
+    Bernoulli as BernoulliDistribution,
+)
+from torch.distributions import (
+    ContinuousBernoulli as ContinuousBernoulliDistribution,
+)
+from torch.distributions import Distribution, Independent, Normal, constraints
+from torch.nn.functional import logsigmoid
+
+# torch.distributions validates every argument on every call, which costs time and, on
+# a GPU, a synchronisation. Inputs are checked once, in VAE.elbo and in fit.
+IMAGE_AXES = 3
+
+
+class Bernoulli(nn.Module):
+    """Black-or-white pixels: log p(x|z) is minus the binary cross-entropy.
+
+    On grey pixels this is still a usable loss, but no longer the logarithm of a
+    probability density: see ContinuousBernoulli.
+    """
+
+    def forward(self, logits: Tensor) -> Distribution:
+        pixels = BernoulliDistribution(logits=logits, validate_args=False)
+        return Independent(pixels, IMAGE_AXES, validate_args=False)
+
+
+class ContinuousBernoulli(nn.Module):
+    """Grey pixels in [0, 1]: the Bernoulli formula with the constant it lacks.
+
+    Source: Loaiza-Ganem and Cunningham (2019).
+    """
+
+    def forward(self, logits: Tensor) -> Distribution:
+        pixels = ContinuousBernoulliDistribution(logits=logits, validate_args=False)
+        return Independent(pixels, IMAGE_AXES, validate_args=False)
+
+
+class Gaussian(nn.Module):
+    """Real-valued pixels: N(mean, sigma^2), the same sigma for every pixel.
+
+    log p(x|z) = -||x - mean||^2 / (2 sigma^2) - D log(sigma) - D/2 log(2 pi), so that
+    a smaller sigma weighs the squared error more against the KL. With
+    learn_sigma=True, sigma is a parameter that training fits to the data; sigma is
+    then only where it starts.
+    Source: Kingma and Welling (2014), appendix C.2; learned sigma: Rybkin et al.
+    (2021), "Simple and effective VAE training with calibrated decoders".
+    """
+
+    def __init__(self, sigma: float = 1.0, learn_sigma: bool = False):
+        super().__init__()
+        _check_positive("sigma", sigma)
+        log_sigma = torch.tensor(math.log(sigma))
+        if learn_sigma:
+            self.log_sigma = nn.Parameter(log_sigma)
+        else:
+            self.register_buffer("log_sigma", log_sigma)
+
+    def forward(self, logits: Tensor) -> Distribution:
+        mean = torch.sigmoid(logits)
+        sigma = self.log_sigma.exp().expand_as(mean)
+        pixels = Normal(mean, sigma, validate_args=False)
+        return Independent(pixels, IMAGE_AXES, validate_args=False)
+
+
+class DiscretizedLogistic(nn.Module):
+    """Pixels of 8 bits: a logistic density integrated over each of 256 levels.
+
+    A true probability for every level, so that -log2 p(x) is a number of bits. The
+    scale is one learned parameter.
+    Source: Kingma et al. (2016), "Improving variational inference with inverse
+    autoregressive flow", appendix; Salimans et al. (2017).
+    """
+
+    def __init__(self, scale: float = 0.1):
+        super().__init__()
+        _check_positive("scale", scale)
+        self.log_scale = nn.Parameter(torch.tensor(math.log(scale)))
+
+    def forward(self, logits: Tensor) -> Distribution:
+        scale = self.log_scale.exp().expand_as(logits)
+        pixels = DiscretizedLogisticDistribution(torch.sigmoid(logits), scale)
+        return Independent(pixels, IMAGE_AXES, validate_args=False)
+
+
+class DiscretizedLogisticDistribution(Distribution):
+    """A logistic variable rounded to the 256 levels 0, 1/255, ..., 1.
+
+    The two end levels take the tails, so that the 256 probabilities sum to one.
+    Values given to log_prob are rounded to the nearest level.
+    """
+
+    arg_constraints = {
+        "loc": constraints.real,
+        "scale": constraints.positive,
+    }
+    support = constraints.unit_interval
+    levels = 256
+
+    def __init__(self, loc: Tensor, scale: Tensor, validate_args: bool = False):
+        self.loc, self.scale = torch.broadcast_tensors(loc, scale)
+        super().__init__(self.loc.shape, validate_args=validate_args)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        step = 1 / (self.levels - 1)
+        value = (value / step).round() * step
+        upper = (value + step / 2 - self.loc) / self.scale
+        lower = (value - step / 2 - self.loc) / self.scale
+        # s(a) - s(b) = s(a) s(-b) (1 - exp(b - a)): no small difference of large
+        # numbers, even far out in the tails.
+        inside = torch.log(-torch.expm1(-step / self.scale))
+        above = torch.where(value > 1 - step / 2, 0.0, logsigmoid(upper))
+        below = torch.where(value < step / 2, 0.0, logsigmoid(-lower))
+        is_end = (value < step / 2) | (value > 1 - step / 2)
+        return above + below + torch.where(is_end, 0.0, inside)
+
+    @property
+    def mean(self) -> Tensor:
+        # E[x] = step * sum over levels k of P(x > k): exact, tails included.
+        step = 1 / (self.levels - 1)
+        total = torch.zeros_like(self.loc)
+        for k in range(self.levels - 1):
+            total += torch.sigmoid((self.loc - (k + 0.5) * step) / self.scale)
+        return step * total
+
+    @torch.no_grad()
+    def sample(self, sample_shape=torch.Size()) -> Tensor:
+        shape = self._extended_shape(sample_shape)
+        uniform = torch.rand(shape, dtype=self.loc.dtype, device=self.loc.device)
+        uniform = uniform.clamp(1e-7, 1 - 1e-7)
+        value = self.loc + self.scale * torch.logit(uniform)
+        return (value.clamp(0, 1) * (self.levels - 1)).round() / (self.levels - 1)
+
+
+LIKELIHOODS = {
+    "bernoulli": Bernoulli,
+    "continuous_bernoulli": ContinuousBernoulli,
+    "gaussian": Gaussian,
+    "discretized_logistic": DiscretizedLogistic,
+}
+
+
+def likelihood(name: str, **options) -> nn.Module:
+    """The likelihood of that name, for instance likelihood("gaussian", sigma=0.1)."""
+    if name not in LIKELIHOODS:
+        known = ", ".join(LIKELIHOODS)
+        raise ValueError(f"likelihood must be one of {known}, got {name!r}.")
+    try:
+        return LIKELIHOODS[name](**options)
+    except TypeError as error:
+        raise TypeError(
+            f"likelihood {name!r} does not take these options: {options}."
+        ) from error
+
+
+def _check_positive(name: str, value: float) -> None:
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{name} must be a positive number, got {value}.")

@@ -1,0 +1,277 @@
+"""A VAE is a prior p(z) and two conditional distributions, q(z|x) and p(x|z)."""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution, kl_divergence
+
+from vaelib.networks import (
+    ConvDecoder,
+    ConvEncoder,
+    MLPDecoder,
+    MLPEncoder,
+    StandardNormal,
+)
+
+
+class Elbo(NamedTuple):
+    """The evidence lower bound and its terms, one number an example, in nats."""
+
+    reconstruction: Tensor  # log p(x|z) at one draw of z, shape (N,)
+    kl: Tensor  # KL(q(z|x) || p(z)), shape (N,)
+    kl_per_dim: Tensor | None  # shape (N, d), where the KL is a sum over dimensions
+    beta: float = 1.0
+
+    @property
+    def value(self) -> Tensor:
+        """reconstruction - beta * kl, shape (N,). With beta = 1, the ELBO."""
+        return self.reconstruction - self.beta * self.kl
+
+
+class VAE(nn.Module):
+    """A prior and two conditional distributions; everything else follows from them.
+
+    encoder(x) returns q(z|x), decoder(z) returns p(x|z) and prior() returns p(z), all
+    torch distributions. Images have shape (N, C, H, W) and pixels in [0, 1]; codes z
+    have shape (..., d).
+
+    The builders VAE.mlp and VAE.conv make the usual ones; any three modules, or
+    functions, that return distributions make another.
+    Source: Kingma and Welling (2014); derived in chapter 4.
+    """
+
+    def __init__(self, encoder, decoder, prior):
+        super().__init__()
+        for name, part in [
+            ("encoder", encoder),
+            ("decoder", decoder),
+            ("prior", prior),
+        ]:
+            if isinstance(part, Distribution) or not callable(part):
+                raise TypeError(
+                    f"{name} must be a module or function that returns a distribution, "
+                    f"got {type(part).__name__}; for a fixed prior use "
+                    "vaelib.StandardNormal(latent_dim)."
+                )
+        self.encoder = encoder
+        self.decoder = decoder
+        self.prior = prior
+        self.shape = getattr(decoder, "shape", None)
+        self.config = None
+
+    @classmethod
+    def mlp(
+        cls, shape, hidden=(400,), latent_dim=20, likelihood="bernoulli", **options
+    ) -> "VAE":
+        """Fully connected, with ReLU; the decoder mirrors the encoder.
+
+        shape is (C, H, W); hidden gives the widths of the encoder's hidden layers;
+        options go to the likelihood (sigma=0.1 for "gaussian").
+        The defaults are the model of document 002.
+        """
+        vae = cls(
+            MLPEncoder(shape, hidden, latent_dim),
+            MLPDecoder(shape, hidden, latent_dim, likelihood, **options),
+            StandardNormal(latent_dim),
+        )
+        vae.config = {
+            "builder": "mlp",
+            "shape": list(shape),
+            "hidden": list(hidden),
+            "latent_dim": latent_dim,
+            "likelihood": likelihood,
+            **options,
+        }
+        return vae
+
+    @classmethod
+    def conv(
+        cls, shape, channels=(32, 64), latent_dim=20, likelihood="bernoulli", **options
+    ) -> "VAE":
+        """Strided convolutions down, transposed ones up, with ReLU.
+
+        Each entry of channels halves the height and width, which must divide evenly.
+        """
+        vae = cls(
+            ConvEncoder(shape, channels, latent_dim),
+            ConvDecoder(shape, channels, latent_dim, likelihood, **options),
+            StandardNormal(latent_dim),
+        )
+        vae.config = {
+            "builder": "conv",
+            "shape": list(shape),
+            "channels": list(channels),
+            "latent_dim": latent_dim,
+            "likelihood": likelihood,
+            **options,
+        }
+        return vae
+
+    def encode(self, x: Tensor) -> Distribution:
+        """q(z|x) for images of shape (N, C, H, W)."""
+        return self.encoder(self._checked(x))
+
+    def decode(self, z: Tensor) -> Distribution:
+        """p(x|z) for codes of shape (..., d); its mean has shape (..., C, H, W)."""
+        return self.decoder(self._moved(z))
+
+    @torch.no_grad()
+    def sample(self, n: int = 1) -> Tensor:
+        """n images from the model: draw z from the prior, take the mean of p(x|z)."""
+        return self.decode(self.prior().sample((n,))).mean
+
+    @torch.no_grad()
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """The mean of p(x|z) at the mean of q(z|x), shape of x."""
+        return self.decode(self.encode(x).mean).mean
+
+    def log_weights(self, x: Tensor, samples: int = 1) -> Tensor:
+        """log w = log p(x|z) + log p(z) - log q(z|x) at z ~ q(z|x), in nats.
+
+        Shape (samples, N). The mean over samples estimates the ELBO, the
+        logmeanexp the importance-weighted bound, and with many samples log p(x).
+        Source: Burda et al. (2016), equation 8.
+        """
+        x = self._checked(x)
+        q = self.encoder(x)
+        z = q.rsample((samples,))
+        log_joint = self.decoder(z).log_prob(x) + self.prior().log_prob(z)
+        return log_joint - q.log_prob(z)
+
+    def elbo(self, x: Tensor, beta: float = 1.0, validate: bool = True) -> Elbo:
+        """The evidence lower bound of each image, and its terms, in nats.
+
+        The expectation of log p(x|z) is taken at one draw of z, the KL in closed
+        form where torch knows one, else at the same draw.
+
+        x has shape (N, C, H, W); beta weighs the KL in .value. validate=False
+        skips the check of x, for a training loop that has checked its data.
+        Source: Kingma and Welling (2014), equation 10; beta: Higgins et al.
+        (2017).
+        """
+        x = self._checked(x) if validate else x
+        q, p = self.encoder(x), self.prior()
+        z = q.rsample()
+        reconstruction = self.decoder(z).log_prob(x)
+        kl_per_dim = _kl_per_dim(q, p)
+        kl = _kl(q, p, z) if kl_per_dim is None else kl_per_dim.sum(-1)
+        return Elbo(reconstruction, kl, kl_per_dim, beta)
+
+    @property
+    def device(self) -> torch.device:
+        return next((p.device for p in self.parameters()), torch.device("cpu"))
+
+    def save(self, path) -> None:
+        """Write weights and configuration to one safetensors file, atomically."""
+        if self.config is None:
+            raise ValueError(
+                "This VAE was put together by hand, so its file could not rebuild it: "
+                "save its state_dict() with safetensors.torch.save_file, and build it "
+                "again before loading."
+            )
+        path = Path(path)
+        if not path.parent.is_dir():
+            raise FileNotFoundError(
+                f"The folder {path.parent} does not exist; create it before saving."
+            )
+        metadata = {"format": "vaelib", "config": json.dumps(self.config)}
+        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(handle)
+        try:
+            weights = {k: v.contiguous() for k, v in self.state_dict().items()}
+            safetensors.torch.save_file(weights, partial, metadata)
+            os.replace(partial, path)
+        finally:
+            Path(partial).unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, path) -> "VAE":
+        """Rebuild a VAE that save() wrote. On the CPU; move it with .to(device)."""
+        if not Path(path).is_file():
+            raise FileNotFoundError(
+                f"There is no file {path}; vae.save(path) makes one."
+            )
+        try:
+            with safetensors.safe_open(path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                weights = {name: file.get_tensor(name) for name in file.keys()}
+        except safetensors.SafetensorError as error:
+            raise ValueError(
+                f"{path} is not a complete safetensors file ({error}); save it again "
+                "or copy it again."
+            ) from error
+        if metadata.get("format") != "vaelib":
+            raise ValueError(
+                f"{path} holds weights but no vaelib configuration; build the model "
+                "and call load_state_dict instead."
+            )
+        config = json.loads(metadata["config"])
+        builder = {"mlp": cls.mlp, "conv": cls.conv}[config.pop("builder")]
+        vae = builder(**config)
+        vae.load_state_dict(weights)
+        return vae
+
+    def _moved(self, values: Tensor) -> Tensor:
+        reference = next(self.parameters(), None)
+        return values if reference is None else values.to(reference)
+
+    def _checked(self, x: Tensor) -> Tensor:
+        check_images(x, self.shape)
+        return self._moved(x)
+
+
+def check_images(x: Tensor, shape: tuple | None) -> None:
+    """Raise one clear sentence unless x is a batch of images with pixels in [0, 1].
+
+    shape is (C, H, W), or None for data that are no images: then only finite values
+    are asked for.
+    """
+    if not isinstance(x, Tensor):
+        raise TypeError(f"x must be a tensor, got {type(x).__name__}.")
+    if shape is not None and (x.dim() != 4 or x.shape[1:] != tuple(shape)):
+        wanted = ", ".join(map(str, shape))
+        raise ValueError(
+            f"x must have shape (N, {wanted}), got {tuple(x.shape)}; reshape it with "
+            f"x.reshape(-1, {wanted})."
+        )
+    if x.numel() == 0:
+        raise ValueError("x holds no images.")
+    if not x.is_floating_point():
+        raise TypeError(
+            f"x must hold floating-point numbers, got {x.dtype}; for 8-bit pixels use "
+            "x.float() / 255."
+        )
+    low, high = (bound.item() for bound in torch.aminmax(x.detach()))
+    if not (low > float("-inf") and high < float("inf")):
+        raise ValueError("x holds NaN or infinite values; clean the data first.")
+    if shape is not None and (low < 0 or high > 1):
+        raise ValueError(
+            f"Pixels must lie in [0, 1], got values from {low:.3g} to {high:.3g}; "
+            "divide 8-bit pixels by 255, and do not standardise."
+        )
+
+
+def _kl_per_dim(q: Distribution, p: Distribution) -> Tensor | None:
+    """KL(q || p) of each dimension, (N, d), where both factorise; None elsewhere."""
+    independent = torch.distributions.Independent
+    if not (isinstance(q, independent) and isinstance(p, independent)):
+        return None
+    try:
+        return kl_divergence(q.base_dist, p.base_dist)
+    except NotImplementedError:
+        return None
+
+
+def _kl(q: Distribution, p: Distribution, z: Tensor) -> Tensor:
+    """KL(q || p) in closed form where torch has one, else estimated at z ~ q."""
+    try:
+        return kl_divergence(q, p)
+    except NotImplementedError:
+        return q.log_prob(z) - p.log_prob(z)
