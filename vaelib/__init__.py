@@ -3,6 +3,7 @@
 A VAE is a prior and two conditional distributions. The rest follows from them.
 """
 
+from vaelib.data import Dataset, Images, load
 from vaelib.devices import device
 from vaelib.divergences import kl_gaussian, kl_standard_normal, reparameterize
 from vaelib.evaluation import LogLikelihood, log_likelihood
@@ -14,12 +15,15 @@ __version__ = "0.1.0"
 
 __all__ = [
     "VAE",
+    "Dataset",
     "Elbo",
+    "Images",
     "LogLikelihood",
     "StandardNormal",
     "device",
     "kl_gaussian",
     "kl_standard_normal",
+    "load",
     "log_likelihood",
     "reparameterize",
     "source",
