@@ -10,6 +10,7 @@ from vaelib.evaluation import LogLikelihood, log_likelihood
 from vaelib.listing import source
 from vaelib.model import VAE, Elbo
 from vaelib.networks import StandardNormal
+from vaelib.training import History, evaluate, fit
 
 __version__ = "0.1.0"
 
@@ -17,10 +18,13 @@ __all__ = [
     "VAE",
     "Dataset",
     "Elbo",
+    "History",
     "Images",
     "LogLikelihood",
     "StandardNormal",
     "device",
+    "evaluate",
+    "fit",
     "kl_gaussian",
     "kl_standard_normal",
     "load",

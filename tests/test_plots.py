@@ -1,0 +1,107 @@
+"""Figures show the right pixels in the right places, and can be read in both themes."""
+
+import matplotlib
+
+matplotlib.use("agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from matplotlib.colors import to_rgb
+
+import vaelib
+from vaelib import plots
+from vaelib.training import History
+
+
+@pytest.fixture(autouse=True)
+def style():
+    with plt.style.context("vaelib.style"):
+        yield
+    plt.close("all")
+
+
+def tiny(latent_dim=2):
+    torch.manual_seed(0)
+    return vaelib.VAE.mlp((1, 6, 5), hidden=(8,), latent_dim=latent_dim)
+
+
+def picture(figure):
+    return np.asarray(figure.axes[0].images[0].get_array().filled(np.nan))
+
+
+def test_tile_puts_images_in_reading_order():
+    images = torch.rand(5, 1, 3, 2)
+    tiled = plots.tile(images, columns=2)
+    assert tiled.shape == (3 * 3 + 2, 2 * 2 + 1)
+    torch.testing.assert_close(tiled[0:3, 0:2], images[0, 0])
+    torch.testing.assert_close(tiled[0:3, 3:5], images[1, 0])
+    torch.testing.assert_close(tiled[8:11, 0:2], images[4, 0])
+    assert tiled[3].isnan().all() and tiled[:, 2].isnan().all()
+    assert tiled[8:11, 3:5].isnan().all()
+
+
+def test_tile_keeps_colour():
+    assert plots.tile(torch.rand(4, 3, 2, 2), columns=4).shape == (2, 11, 3)
+
+
+def test_reconstructions_stand_below_their_images():
+    vae, x = tiny(), torch.rand(3, 1, 6, 5)
+    drawn = picture(plots.reconstructions(vae, x))
+    np.testing.assert_allclose(drawn[:6, 6:11], x[1, 0], rtol=1e-6)
+    np.testing.assert_allclose(drawn[7:, 6:11], vae.reconstruct(x)[1, 0], rtol=1e-6)
+
+
+def test_manifold_has_z1_to_the_right_and_z2_upwards():
+    vae = tiny()
+    drawn = picture(plots.manifold(vae, n=5, tail=0.1))
+    low, high = torch.special.ndtri(torch.tensor([0.1, 0.9])).tolist()
+    with torch.no_grad():
+        corner = vae.decode(torch.tensor([high, low])).mean[0]
+    np.testing.assert_allclose(drawn[-6:, -5:], corner, rtol=1e-5)
+
+
+def test_manifold_needs_a_plane():
+    with pytest.raises(ValueError, match="latent_dim=2, this one has 3"):
+        plots.manifold(tiny(3))
+
+
+def test_latent_scatter_shows_each_posterior_mean():
+    vae, x, y = tiny(), torch.rand(30, 1, 6, 5), torch.arange(30) % 3
+    ax = plots.latent_scatter(vae, x, y).axes[0]
+    drawn = np.concatenate([c.get_offsets() for c in ax.collections])
+    order = y.argsort(stable=True)
+    expected = vae.encode(x).mean.detach()[order]
+    np.testing.assert_allclose(drawn, expected, rtol=1e-5)
+    assert [t.get_text() for t in ax.texts] == ["0", "1", "2"]
+
+
+def test_samples_draws_as_many_as_asked():
+    assert picture(plots.samples(tiny(), 6, columns=3)).shape == (2 * 7 - 1, 3 * 6 - 1)
+
+
+def test_losses_draws_minus_the_bound_and_names_its_units():
+    rows = [
+        dict(epoch=e, elbo=-9.0 / e, reconstruction=-7.0 / e, kl=2.0 / e)
+        for e in (1, 2)
+    ]
+    figure = History(rows).plot()
+    assert list(figure.axes[0].lines[0].get_ydata()) == [9.0, 4.5]
+    assert list(figure.axes[2].lines[0].get_ydata()) == [2.0, 1.0]
+    assert figure.axes[0].get_ylabel() == "nats per image"
+
+
+def luminance(colour):
+    linear = [
+        v / 12.92 if v <= 0.03928 else ((v + 0.055) / 1.055) ** 2.4
+        for v in to_rgb(colour)
+    ]
+    return np.dot(linear, [0.2126, 0.7152, 0.0722])
+
+
+@pytest.mark.parametrize("page", ["#ffffff", "#121212", "#14181e"])
+def test_the_palette_can_be_seen_on_both_pages(page):
+    for colour in plt.rcParams["axes.prop_cycle"].by_key()["color"]:
+        light, dark = sorted([luminance(colour), luminance(page)], reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 3, (colour, page)

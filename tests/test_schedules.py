@@ -1,0 +1,39 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vaelib.schedules import constant, cyclical, linear
+
+fractions = st.floats(0, 1, exclude_max=True)
+
+
+@given(fractions, st.floats(0, 10))
+def test_constant(fraction, beta):
+    assert constant(beta)(fraction) == beta
+
+
+def test_linear_rises_then_stays():
+    beta = linear(until=0.4, start=0.1, end=2.0)
+    assert beta(0.0) == pytest.approx(0.1)
+    assert beta(0.2) == pytest.approx(1.05)
+    assert beta(0.4) == beta(0.99) == pytest.approx(2.0)
+
+
+@given(fractions, st.integers(1, 8), st.floats(0.05, 1))
+def test_cyclical_repeats_and_stays_within_its_range(fraction, cycles, ratio):
+    beta = cyclical(cycles, ratio, end=3.0)
+    assert 0 <= beta(fraction) <= 3.0
+    position = fraction * cycles % 1
+    assert beta(position / cycles) == pytest.approx(beta(fraction), abs=1e-4)
+
+
+def test_cyclical_starts_each_cycle_at_zero():
+    beta = cyclical(cycles=4, ratio=0.5)
+    assert [beta(k / 4) for k in range(4)] == [0, 0, 0, 0]
+    assert beta(0.25 + 0.125) == beta(0.25 + 0.2) == 1.0
+
+
+@pytest.mark.parametrize("build", [lambda: linear(until=0), lambda: cyclical(ratio=2)])
+def test_bad_fractions_are_answered_in_a_sentence(build):
+    with pytest.raises(ValueError, match=r"must lie in \(0, 1\]"):
+        build()

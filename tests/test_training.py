@@ -1,0 +1,203 @@
+"""fit on real images: what it reaches, what it leaves behind, how it fails."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+import torch
+
+import vaelib
+from vaelib import training
+from vaelib.schedules import linear
+
+# Four seeds gave -98.1 to -100.9.
+DIGITS_TEST_ELBO_AFTER_4_EPOCHS = -104.0
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return vaelib.load("digits")
+
+
+def small(latent_dim=2):
+    torch.manual_seed(0)
+    return vaelib.VAE.mlp((1, 28, 28), hidden=(64,), latent_dim=latent_dim)
+
+
+def few(digits, n=1000):
+    return digits.train.x[:n]
+
+
+def weights(vae):
+    return torch.cat([p.detach().cpu().flatten() for p in vae.parameters()])
+
+
+def test_fit_learns_real_digits(digits):
+    torch.manual_seed(0)
+    vae = vaelib.VAE.mlp(digits.shape)
+    before = vaelib.evaluate(vae, digits.test.x)
+    history = vaelib.fit(vae, digits, epochs=4, progress=False)
+    assert len(history) == 4 and history["epoch"] == [1, 2, 3, 4]
+    assert before["elbo"] < -500
+    assert history["test_elbo"] == sorted(history["test_elbo"])
+    assert history["test_elbo"][-1] > DIGITS_TEST_ELBO_AFTER_4_EPOCHS
+    for row in history.rows:
+        assert row["elbo"] == pytest.approx(row["reconstruction"] - row["kl"])
+        assert row["kl"] > 5 and row["seconds"] > 0
+
+
+def test_same_seed_same_result_and_the_global_state_is_left_alone(digits):
+    vaes, states = [], []
+    for seed in (3, 3, 4):
+        vae = small()
+        state = torch.get_rng_state()
+        vaelib.fit(vae, few(digits), 1, seed=seed, device="cpu", progress=False)
+        states.append(torch.equal(state, torch.get_rng_state()))
+        vaes.append(weights(vae))
+    assert torch.equal(vaes[0], vaes[1])
+    assert not torch.equal(vaes[0], vaes[2])
+    assert all(states)
+
+
+def test_beta_weighs_the_kl_and_follows_its_schedule(digits):
+    kl = {}
+    for beta in (0.1, 1.0, 10.0):
+        history = vaelib.fit(small(), few(digits), 8, beta=beta, progress=False)
+        kl[beta] = history["kl"][-1]
+    assert kl[0.1] > kl[1.0] > kl[10.0]
+    asked = []
+
+    def schedule(fraction):
+        asked.append(fraction)
+        return linear(until=0.5)(fraction)
+
+    history = vaelib.fit(
+        small(), few(digits), 4, batch_size=100, beta=schedule, progress=False
+    )
+    assert asked == pytest.approx([step / 40 for step in range(40)])
+    assert history["beta"] == pytest.approx([0.45, 0.95, 1.0, 1.0])
+
+
+def test_it_learns_every_likelihood(digits):
+    for name in ("continuous_bernoulli", "gaussian", "discretized_logistic"):
+        torch.manual_seed(0)
+        vae = vaelib.VAE.mlp((1, 28, 28), (64,), 2, likelihood=name)
+        history = vaelib.fit(vae, few(digits), 5, progress=False)
+        assert history["elbo"] == sorted(history["elbo"]), name
+
+
+def interrupt_at(fit_step, monkeypatch):
+    """Raise KeyboardInterrupt inside a given training step."""
+    steps = 0
+    elbo = vaelib.VAE.elbo
+
+    def interrupted(self, *args, **kwargs):
+        nonlocal steps
+        steps += 1
+        if steps == fit_step:
+            raise KeyboardInterrupt
+        return elbo(self, *args, **kwargs)
+
+    monkeypatch.setattr(vaelib.VAE, "elbo", interrupted)
+
+
+def test_an_interrupted_fit_returns_its_history_and_a_usable_model(digits, monkeypatch):
+    vae = small()
+    interrupt_at(16, monkeypatch)
+    history = vaelib.fit(vae, few(digits), 3, batch_size=100, progress=False)
+    assert history.interrupted and "interrupted" in repr(history)
+    assert history["epoch"] == [1, pytest.approx(1.5)]
+    assert vae.reconstruct(few(digits, 3)).isfinite().all()
+    assert history.plot().axes
+
+
+def test_a_real_ctrl_c_stops_a_real_fit(digits):
+    def press():
+        time.sleep(1.0)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    vae = small()
+    threading.Thread(target=press, daemon=True).start()
+    start = time.perf_counter()
+    history = vaelib.fit(vae, digits, epochs=10_000, progress=False)
+    assert history.interrupted and time.perf_counter() - start < 20
+    assert weights(vae).isfinite().all()
+
+
+def test_a_loss_that_explodes_says_where_and_leaves_the_epochs_start(digits):
+    vae = small()
+    start = weights(vae)
+    sentence = r"epoch 1, at or .* step \d+ of 10.*learning"
+    with pytest.raises(FloatingPointError, match=sentence):
+        vaelib.fit(vae, few(digits), 3, batch_size=100, lr=1e6, progress=False)
+    assert torch.equal(weights(vae), start)
+
+
+def test_an_explosion_is_caught_without_looking_at_every_step(digits, monkeypatch):
+    monkeypatch.setattr(training, "CHECK_EVERY", {})
+    vae = small()
+    start = weights(vae)
+    with pytest.raises(FloatingPointError, match="step 10 of 10"):
+        vaelib.fit(vae, few(digits), 3, batch_size=100, lr=1e6, progress=False)
+    assert torch.equal(weights(vae), start)
+
+
+def test_the_bar_shows_the_terms(digits, capsys, monkeypatch):
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+    monkeypatch.setattr(training, "REFRESH_SECONDS", 0.0)
+    vaelib.fit(small(), few(digits), 1)
+    shown = capsys.readouterr().err
+    for word in ("epoch 1/1", "ELBO -", "reconstruction -", "KL ", "images/s"):
+        assert word in shown
+
+
+def test_no_bar_when_not_wanted(digits, capsys):
+    vaelib.fit(small(), few(digits), 1, progress=False)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "arguments, error, sentence",
+    [
+        (dict(epochs=0), ValueError, "epochs must be a whole number"),
+        (dict(batch_size=0.5), ValueError, "batch_size must be a whole number"),
+        (dict(lr=-1), ValueError, "lr must be a positive number"),
+        (dict(device="tpu7"), ValueError, "device must be 'cuda', 'mps' or 'cpu'"),
+        (dict(data=[1, 2]), TypeError, "what vaelib.load returns"),
+        (dict(data=torch.rand(3, 28, 28)), ValueError, r"shape \(N, 1, 28, 28\)"),
+        (dict(data=torch.full((3, 1, 28, 28), 2.0)), ValueError, r"\[0, 1\]"),
+        (dict(data=torch.full((3, 1, 28, 28), torch.nan)), ValueError, "NaN"),
+    ],
+)
+def test_bad_arguments_are_answered_in_a_sentence(arguments, error, sentence):
+    arguments = {"data": torch.rand(3, 1, 28, 28), "progress": False} | arguments
+    with pytest.raises(error, match=sentence):
+        vaelib.fit(small(), **arguments)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_no_gpu_is_said_in_a_sentence():
+    with pytest.raises(ValueError, match="'cuda' is not available .* to use"):
+        vaelib.fit(small(), torch.rand(3, 1, 28, 28), device="cuda", progress=False)
+
+
+def test_history_names_its_columns():
+    history = training.History([{"epoch": 1, "elbo": -2.0}])
+    assert history["elbo"] == [-2.0]
+    with pytest.raises(KeyError, match="there are: epoch, elbo"):
+        history["loss"]
+    assert repr(training.History()) == "History of no epoch"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_on_a_gpu_the_same_model_learns_the_same(digits):
+    elbos = []
+    for device in ("cpu", "cuda"):
+        torch.manual_seed(0)
+        vae = vaelib.VAE.mlp(digits.shape)
+        history = vaelib.fit(vae, digits, epochs=3, device=device, progress=False)
+        assert vae.device.type == device
+        elbos.append(history["test_elbo"][-1])
+    assert elbos[0] == pytest.approx(elbos[1], abs=3.0)
