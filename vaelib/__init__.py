@@ -7,6 +7,7 @@ from vaelib.data import Dataset, Images, load
 from vaelib.devices import device
 from vaelib.divergences import kl_gaussian, kl_standard_normal, reparameterize
 from vaelib.evaluation import LogLikelihood, log_likelihood
+from vaelib.explore import explore
 from vaelib.listing import source
 from vaelib.model import VAE, Elbo
 from vaelib.networks import StandardNormal
@@ -24,6 +25,7 @@ __all__ = [
     "StandardNormal",
     "device",
     "evaluate",
+    "explore",
     "fit",
     "kl_gaussian",
     "kl_standard_normal",

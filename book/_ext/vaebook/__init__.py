@@ -4,6 +4,7 @@ One module an idea, each with a `setup` of its own:
 
 - `execution`   where notebooks run and when a cached run is still good
 - `figures`     matplotlib figures that follow the page's theme
+- `live`        figures that move: what they load, shared by all pages
 - `checks`      the mark beside an equation that running code has verified
 - `costs`       the line that says what a page costs to run
 - `numbering`   equations, exercises and theorems numbered by chapter
@@ -21,6 +22,7 @@ from vaebook import (
     costs,
     execution,
     figures,
+    live,
     numbering,
     repository,
 )
@@ -28,6 +30,7 @@ from vaebook import (
 MODULES = (
     execution,
     figures,
+    live,
     checks,
     costs,
     numbering,
