@@ -47,7 +47,7 @@ def test_chunks_change_nothing_but_memory(model, monkeypatch):
         return log_w[-1]
 
     monkeypatch.setattr(vae, "log_weights", recorded)
-    monkeypatch.setattr(evaluation, "CHUNK", 10 * x.numel())
+    monkeypatch.setattr(evaluation, "VALUES", 10 * x.numel())
     estimate = vaelib.log_likelihood(vae, x, samples=95)
     assert max(len(part) for part in log_w) == 10
     every = torch.cat(log_w).double()
@@ -61,20 +61,38 @@ def test_chunks_change_nothing_but_memory(model, monkeypatch):
     torch.testing.assert_close(estimate.effective_samples, effective)
 
 
-def test_memory_is_bounded_whatever_samples_is():
-    vae = vaelib.VAE.mlp((1, 28, 28), hidden=(8,), latent_dim=2)
-    x = torch.rand(evaluation.BATCH + 20, 1, 28, 28)
-    largest = 0
+@pytest.mark.parametrize("shape", [(1, 28, 28), (1, 2, 2), (3, 600, 700)])
+def test_memory_is_bounded_whatever_samples_is(shape):
+    vae = vaelib.VAE.mlp(shape, hidden=(8,), latent_dim=2)
+    x = torch.rand(evaluation.BATCH + 20 if shape[1] < 100 else 9, *shape)
+    codes = []
     decode = vae.decoder.forward
 
     def recorded(z):
-        nonlocal largest
-        largest = max(largest, z.shape[:-1].numel() * x[0].numel())
+        codes.append(z.shape[:-1].numel())
         return decode(z)
 
     vae.decoder.forward = recorded
-    vaelib.log_likelihood(vae, x, samples=500)
-    assert 0 < largest <= evaluation.CHUNK
+    vaelib.log_likelihood(vae, x, samples=500 if shape[1] < 100 else 8)
+    assert 0 < max(codes) <= evaluation.CODES
+    assert max(codes) * x[0].numel() <= evaluation.VALUES
+
+
+def test_modes_are_put_back_whatever_happens(model, monkeypatch):
+    vae = vaelib.VAE.mlp((1, 4, 4), hidden=(8,), latent_dim=2)
+    vae.encoder.eval()  # frozen by its user
+    x = torch.rand(3, 1, 4, 4)
+    vaelib.log_likelihood(vae, x, samples=2)
+    vaelib.evaluate(vae, x)
+    assert vae.training and not vae.encoder.training
+
+    def interrupt(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(vae, "log_weights", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        vaelib.log_likelihood(vae, x, samples=2)
+    assert vae.training and not vae.encoder.training
 
 
 def test_bad_arguments_are_answered_in_a_sentence(model):

@@ -1,10 +1,12 @@
 """Live figures without a browser: what Python packs, computes and refuses."""
 
+import asyncio
 import json
 import math
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -352,8 +354,13 @@ def expected_picture(vae, z) -> np.ndarray:
     return picture.repeat(28, 0).repeat(28, 1)
 
 
+def no_loop():
+    raise RuntimeError("no running event loop")
+
+
 def test_explore_decodes_through_the_model_itself(comms, monkeypatch):
     monkeypatch.delenv("VAELIB_STATIC", raising=False)
+    monkeypatch.setattr(asyncio, "get_running_loop", no_loop)  # decode at once
     vae = small_vae(4)
     vae.decoder.logits.append(nn.LayerNorm(64))  # what the page's engine does not know
     explorer = vaelib.explore(vae, some_images(), sliders=3)
@@ -374,8 +381,6 @@ def test_explore_decodes_through_the_model_itself(comms, monkeypatch):
 
 
 def test_explore_decodes_once_for_a_burst_of_events(comms, monkeypatch):
-    import asyncio
-
     monkeypatch.delenv("VAELIB_STATIC", raising=False)
     vae = small_vae()
     explorer = vaelib.explore(vae)
@@ -389,7 +394,9 @@ def test_explore_decodes_once_for_a_burst_of_events(comms, monkeypatch):
         assert not decoded
         await asyncio.sleep(0.2)
 
-    asyncio.run(drag())
+    # A thread of its own: the browser tests leave a loop running in this one.
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, drag()).result()
     assert len(decoded) == 1 and decoded[0][0, 0] == 1.5
 
 

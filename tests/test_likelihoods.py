@@ -42,6 +42,29 @@ def test_continuous_bernoulli_integrates_to_one():
     torch.testing.assert_close(integral, torch.ones_like(LOGITS), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("logit", [-80.0, -40.0, -20.0, -0.05, 0.05, 20.0, 80.0])
+def test_continuous_bernoulli_keeps_its_constant_in_single_precision(logit):
+    pixels = likelihood("continuous_bernoulli")(torch.full((1, 1, 1), logit)).base_dist
+    nodes = torch.linspace(0, 1, 100_001).reshape(-1, 1, 1, 1)
+    density = pixels.log_prob(nodes).exp().double().flatten()
+    nodes = nodes.double().flatten()
+    assert torch.trapezoid(density, nodes).item() == pytest.approx(1, abs=1e-3)
+    mean = torch.trapezoid(nodes * density, nodes).item()
+    assert pixels.mean.item() == pytest.approx(mean, abs=1e-4)
+    torch.manual_seed(0)
+    draws = pixels.sample((20_000,)).flatten()
+    error = draws.std().item() / 20_000**0.5
+    assert draws.mean().item() == pytest.approx(mean, abs=5 * error + 1e-6)
+
+
+def test_continuous_bernoulli_is_torchs_where_torchs_is_exact():
+    x = torch.rand(6, 1, 1, 1, dtype=torch.float64)
+    ours = pixelwise("continuous_bernoulli", LOGITS)
+    theirs = torch.distributions.ContinuousBernoulli(logits=LOGITS.reshape(6, 1, 1, 1))
+    torch.testing.assert_close(ours.log_prob(x), theirs.log_prob(x), rtol=1e-7, atol=0)
+    torch.testing.assert_close(ours.mean, theirs.mean, rtol=1e-5, atol=1e-6)
+
+
 def test_bernoulli_on_grey_pixels_does_not():
     nodes = torch.linspace(0, 1, 20_001, dtype=torch.float64)
     density = at(pixelwise("bernoulli", LOGITS), nodes).exp()

@@ -1,12 +1,18 @@
 """The bounds against exact evidence; shapes, files and bad input."""
 
 import json
+import stat
 
 import pytest
 import safetensors.torch
 import torch
 from linear_gaussian import DiagonalEncoder, LinearGaussian
-from torch.distributions import MultivariateNormal, kl_divergence
+from torch.distributions import (
+    Independent,
+    MultivariateNormal,
+    Normal,
+    kl_divergence,
+)
 
 import vaelib
 from vaelib.likelihoods import LIKELIHOODS
@@ -138,6 +144,8 @@ def test_a_save_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     vae.save(path)
     before = path.read_bytes()
 
+    assert stat.S_IMODE(path.stat().st_mode) & 0o444  # others may read it, by umask
+
     def disk_full(weights, filename, metadata):
         with open(filename, "wb") as file:
             file.write(b"half")
@@ -164,6 +172,16 @@ def test_files_that_are_none_are_answered_in_a_sentence(tmp_path):
     safetensors.torch.save_file({"w": torch.zeros(2)}, path)
     with pytest.raises(ValueError, match="no vaelib configuration"):
         vaelib.VAE.load(path)
+    safetensors.torch.save_file(
+        {"w": torch.zeros(2)}, path, {"format": "vaelib", "config": '{"builder": "vq"}'}
+    )
+    with pytest.raises(ValueError, match="do not fit its configuration"):
+        vaelib.VAE.load(path)
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        vae.save(tmp_path)
+    vae.decoder.logits.append(torch.nn.Linear(16, 16))
+    with pytest.raises(ValueError, match="changed since it was built"):
+        vae.save(path)
     hand_made = LinearGaussian().vae(lambda x: None)
     with pytest.raises(ValueError, match="put together by hand"):
         hand_made.save(path)
@@ -178,7 +196,9 @@ def test_a_config_is_plain_json():
     "x, error, sentence",
     [
         (torch.rand(2, 784), ValueError, r"shape \(N, 1, 28, 28\), got \(2, 784\)"),
-        (torch.rand(2, 28, 28), ValueError, "reshape"),
+        (torch.rand(2, 28, 28), ValueError, r"x.reshape\(-1, 1, 28, 28\)"),
+        (torch.rand(2, 28, 28, 1), ValueError, "permute"),
+        (torch.rand(9, 1, 8, 8), ValueError, "resize the images"),
         (torch.rand(0, 1, 28, 28), ValueError, "no images"),
         (torch.full((2, 1, 28, 28), 255), TypeError, "float"),
         (torch.full((2, 1, 28, 28), 255.0), ValueError, r"\[0, 1\].*255"),
@@ -199,6 +219,7 @@ def test_bad_images_are_answered_in_a_sentence(x, error, sentence):
     "build, sentence",
     [
         (lambda: vaelib.VAE.mlp((28, 28)), "channels, height, width"),
+        (lambda: vaelib.VAE.mlp(28), "channels, height, width"),
         (lambda: vaelib.VAE.mlp((1, 28, 28), hidden=()), "hidden must be a list"),
         (lambda: vaelib.VAE.mlp((1, 28, 28), hidden=400), "hidden must be a list"),
         (lambda: vaelib.VAE.mlp((1, 28, 28), latent_dim=0), "latent_dim must be"),
@@ -215,3 +236,36 @@ def test_a_distribution_in_place_of_a_prior_is_explained():
     prior = torch.distributions.Normal(0, 1)
     with pytest.raises(TypeError, match="vaelib.StandardNormal"):
         vaelib.VAE(lambda x: x, lambda z: z, prior)
+
+
+@pytest.mark.parametrize("forgotten", ["encoder", "decoder"])
+def test_a_forgotten_independent_is_explained(forgotten):
+    def normal(x, name):
+        q = Normal(x, torch.ones_like(x))
+        return q if name == forgotten else Independent(q, 1)
+
+    vae = vaelib.VAE(
+        encoder=lambda x: normal(x, "encoder"),
+        decoder=lambda z: normal(z, "decoder"),
+        prior=lambda: normal(torch.zeros(4), "encoder"),
+    )
+    for bound in (vae.elbo, vae.log_weights):
+        with pytest.raises(ValueError, match="Independent"):
+            bound(torch.rand(4, 4))
+
+
+def test_a_code_of_another_length_is_explained():
+    vae = vaelib.VAE.mlp((1, 4, 4), latent_dim=2)
+    with pytest.raises(ValueError, match=r"shape \(..., 2\).* got \(3,\)"):
+        vae.decode(torch.zeros(3))
+    with pytest.raises(TypeError, match="z must be a tensor, got list"):
+        vae.decode([0.0, 0.0])
+
+
+def test_loading_leaves_random_numbers_and_precision_alone(tmp_path):
+    vae = vaelib.VAE.mlp((1, 4, 4), hidden=(5,), latent_dim=2).double()
+    vae.save(tmp_path / "model")
+    state = torch.get_rng_state()
+    again = vaelib.VAE.load(tmp_path / "model")
+    assert torch.equal(state, torch.get_rng_state())
+    assert next(again.parameters()).dtype == torch.float64

@@ -135,6 +135,27 @@ def test_a_loss_that_explodes_says_where_and_leaves_the_epochs_start(digits):
     assert torch.equal(weights(vae), start)
 
 
+def test_the_last_step_of_all_is_checked_too(digits):
+    vae = small()
+    start = weights(vae)
+    with pytest.raises(FloatingPointError) as caught:
+        vaelib.fit(vae, few(digits), 1, batch_size=1000, lr=1e38, progress=False)
+    assert len(caught.value.history) == 0
+    assert torch.equal(weights(vae), start)
+
+
+def test_data_in_double_precision_are_converted(digits):
+    x = few(digits, 100).double().requires_grad_()
+    history = vaelib.fit(small(), x, 1, progress=False)
+    assert len(history) == 1 and x.grad is None
+    assert vaelib.evaluate(small(), x.detach())["kl"] > 0
+
+
+def test_images_without_a_test_set_will_do(digits):
+    history = vaelib.fit(small(), digits.test, 1, progress=False)
+    assert "test_elbo" not in history.rows[0]
+
+
 def test_an_explosion_is_caught_without_looking_at_every_step(digits, monkeypatch):
     monkeypatch.setattr(training, "CHECK_EVERY", {})
     vae = small()
@@ -164,8 +185,14 @@ def test_no_bar_when_not_wanted(digits, capsys):
         (dict(epochs=0), ValueError, "epochs must be a whole number"),
         (dict(batch_size=0.5), ValueError, "batch_size must be a whole number"),
         (dict(lr=-1), ValueError, "lr must be a positive number"),
+        (dict(lr="fast"), ValueError, "lr must be a positive number"),
+        (dict(seed=None), ValueError, "seed must be a whole number"),
+        (dict(beta=float("nan")), ValueError, "beta must be a finite number"),
+        (dict(beta=lambda done: None), ValueError, "beta must be a finite"),
+        (dict(beta="a"), ValueError, "beta must be a finite number"),
         (dict(device="tpu7"), ValueError, "device must be 'cuda', 'mps' or 'cpu'"),
-        (dict(data=[1, 2]), TypeError, "what vaelib.load returns"),
+        (dict(device="meta"), ValueError, "not available on this machine"),
+        (dict(data=[1, 2]), TypeError, "x must be a tensor, got list"),
         (dict(data=torch.rand(3, 28, 28)), ValueError, r"shape \(N, 1, 28, 28\)"),
         (dict(data=torch.full((3, 1, 28, 28), 2.0)), ValueError, r"\[0, 1\]"),
         (dict(data=torch.full((3, 1, 28, 28), torch.nan)), ValueError, "NaN"),
@@ -189,6 +216,9 @@ def test_history_names_its_columns():
     with pytest.raises(KeyError, match="there are: epoch, elbo"):
         history["loss"]
     assert repr(training.History()) == "History of no epoch"
+    assert list(history) == history.rows
+    with pytest.raises(ValueError, match="no epoch yet"):
+        training.History().plot()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")

@@ -17,11 +17,14 @@ def device(name: str | torch.device | None = None) -> torch.device:
         return torch.device(next(kind for kind, there in available.items() if there))
     try:
         wanted = torch.device(name)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:
         raise ValueError(
             f"device must be 'cuda', 'mps' or 'cpu', got {name!r}."
         ) from error
-    if not available.get(wanted.type, True):
+    missing = not available.get(wanted.type, False)
+    if wanted.type == "cuda" and not missing:
+        missing = (wanted.index or 0) >= torch.cuda.device_count()
+    if missing:
         best = next(kind for kind, there in available.items() if there)
         raise ValueError(
             f"device {str(name)!r} is not available on this machine; leave device out "

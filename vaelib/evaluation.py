@@ -6,11 +6,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from vaelib.model import VAE, check_images
+from vaelib import _checks as checks
+from vaelib._state import mode
+from vaelib.model import VAE
 
-# (samples x images x values an image) decoded at once: 2^23 floats are 32 MB, and a
-# decoder needs a few times that.
-CHUNK = 2**23
+# Decoded at once, at most: so many values of x (2^23 floats are 32 MB, and a decoder
+# needs a few times that) and so many codes, whose hidden layers may be wider than x.
+VALUES = 2**23
+CODES = 2**15
 BATCH = 100
 
 
@@ -42,18 +45,16 @@ def log_likelihood(vae: VAE, x: Tensor, samples: int = 1000) -> LogLikelihood:
     samples means: more samples, or do not trust it.
     Source: Burda et al. (2016), section 3; standard error by the delta method.
     """
-    if not isinstance(samples, int) or samples < 2:
-        raise ValueError(f"samples must be a whole number from 2 on, got {samples!r}.")
-    check_images(x, vae.shape)
-    was_training = vae.training
-    vae.eval()
-    parts = [_batch_log_likelihood(vae, batch, samples) for batch in x.split(BATCH)]
-    vae.train(was_training)
+    samples = checks.count("samples", samples, least=2)
+    checks.images(x, vae.shape)
+    batches = x.split(max(1, min(BATCH, VALUES // x[0].numel())))
+    with mode(vae, training=False):
+        parts = [_batch_log_likelihood(vae, batch, samples) for batch in batches]
     return LogLikelihood(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
 
 def _batch_log_likelihood(vae, x, samples) -> tuple[Tensor, Tensor, Tensor]:
-    chunk = max(1, CHUNK // x.numel())
+    chunk = max(1, min(VALUES // x.numel(), CODES // len(x)))
     # log of sum w and of sum w^2, in float64: weights span hundreds of nats.
     log_sum = log_sum_squares = None
     for start in range(0, samples, chunk):

@@ -5,6 +5,8 @@ import os
 
 import torch
 
+from vaelib._state import seeded
+
 SLIDERS = 8  # more than fit beside a picture
 SMALLEST = 224  # CSS pixels that the picture measures at least
 
@@ -46,7 +48,7 @@ def _explorer(widgets, vae, order, delay):
 
         def __init__(self):
             self._z = torch.zeros(vae.prior().event_shape[0])
-            self._waiting = None
+            self._waiting, self._setting = None, False
             self._image = widgets.Image(format="png", width=SMALLEST)
             self._image.layout.object_fit = "contain"
             self._sliders = {
@@ -79,15 +81,18 @@ def _explorer(widgets, vae, order, delay):
             if value.shape != self._z.shape:
                 expected, got = tuple(self._z.shape), tuple(value.shape)
                 raise ValueError(f"z must have shape {expected}, got {got}.")
-            self._z = value.clone()
-            for k, slider in self._sliders.items():
-                # Without the observer, which would round z to the slider's steps.
-                with slider.hold_trait_notifications():
+            self._setting = True
+            try:
+                for k, slider in self._sliders.items():
                     slider.value = value[k].item()
+            finally:
+                self._setting = False
             self._z = value.clone()
             self._later()
 
         def _move(self, k, value):
+            if self._setting:  # by Python, not by the reader: z has it unrounded
+                return
             self._z[k] = value
             self._later()
 
@@ -119,8 +124,8 @@ def _order(vae, images, d: int) -> list[int]:
     """Latent dimensions, the one with the largest KL first."""
     if images is None:
         return list(range(d))
-    with torch.random.fork_rng():
-        kl = vae.elbo(images.x[:1000]).kl_per_dim
+    with seeded(0):
+        kl = vae.elbo(getattr(images, "x", images)[:1000]).kl_per_dim
     if kl is None:
         return list(range(d))
     return kl.mean(0).argsort(descending=True).tolist()
@@ -130,8 +135,7 @@ def _order(vae, images, d: int) -> list[int]:
 def _png(vae, z, columns: int, smallest: int = 0) -> bytes:
     from vaelib.figures.stills import png
 
-    reference = next(vae.parameters(), z)
-    mean = vae.decode(z.to(reference)).mean.float().cpu()
+    mean = vae.decode(z).mean.float().cpu()
     zoom = max(1, round(smallest / mean.shape[-1]))
     mean = mean.repeat_interleave(zoom, 2).repeat_interleave(zoom, 3)
     return png(mean, columns)
@@ -144,8 +148,7 @@ def _pictures(vae):
 
     generator = torch.Generator().manual_seed(0)
     z = torch.randn(24, vae.prior().event_shape[0], generator=generator)
-    reference = next(vae.parameters(), z)
-    images = vae.decode(z.to(reference)).mean.float().cpu()
+    images = vae.decode(z).mean.float().cpu()
     picture = stills.images(
         images, 8, "Images decoded at 24 codes drawn from the prior."
     )

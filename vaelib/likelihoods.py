@@ -18,6 +18,8 @@ from torch.distributions import (
 from torch.distributions import Distribution, Independent, Normal, constraints
 from torch.nn.functional import logsigmoid
 
+from vaelib import _checks as checks
+
 # torch.distributions validates every argument on every call, which costs time and, on
 # a GPU, a synchronisation. Inputs are checked once, in VAE.elbo and in fit.
 IMAGE_AXES = 3
@@ -42,7 +44,7 @@ class ContinuousBernoulli(nn.Module):
     """
 
     def forward(self, logits: Tensor) -> Distribution:
-        pixels = ContinuousBernoulliDistribution(logits=logits, validate_args=False)
+        pixels = ExactContinuousBernoulli(logits=logits, validate_args=False)
         return Independent(pixels, IMAGE_AXES, validate_args=False)
 
 
@@ -59,8 +61,7 @@ class Gaussian(nn.Module):
 
     def __init__(self, sigma: float = 1.0, learn_sigma: bool = False):
         super().__init__()
-        _check_positive("sigma", sigma)
-        log_sigma = torch.tensor(math.log(sigma))
+        log_sigma = torch.tensor(math.log(checks.positive("sigma", sigma)))
         if learn_sigma:
             self.log_sigma = nn.Parameter(log_sigma)
         else:
@@ -71,6 +72,48 @@ class Gaussian(nn.Module):
         sigma = self.log_sigma.exp().expand_as(mean)
         pixels = Normal(mean, sigma, validate_args=False)
         return Independent(pixels, IMAGE_AXES, validate_args=False)
+
+
+class ExactContinuousBernoulli(ContinuousBernoulliDistribution):
+    """torch's, without its clamp of the probability.
+
+    In float32 torch loses the normalising constant beyond |logit| = 16, where most
+    pixels of a black background end up. In the logit l the constant is
+    l / tanh(l / 2) and the mean 1/2 + 1/2 coth(l / 2) - 1 / l; near l = 0 both are
+    replaced by their series.
+    """
+
+    def _split(self) -> tuple[Tensor, Tensor, Tensor]:
+        near = self.logits.abs() < 0.1
+        return self.logits, near, torch.where(near, 1.0, self.logits)
+
+    def _cont_bern_log_norm(self) -> Tensor:
+        logit, near, far = self._split()
+        series = math.log(2) + logit.square() / 12 - 7 * logit**4 / 1440
+        return torch.where(near, series, (far / torch.tanh(far / 2)).log())
+
+    @property
+    def mean(self) -> Tensor:
+        logit, near, far = self._split()
+        series = 0.5 + logit / 12 - logit**3 / 720
+        return torch.where(near, series, 0.5 + 0.5 / torch.tanh(far / 2) - 1 / far)
+
+    def icdf(self, value: Tensor) -> Tensor:
+        logit, near, far = self._split()
+        # The mirror image for positive logits, so that nothing overflows.
+        mirrored = torch.where(far < 0, value, 1 - value)
+        x = torch.log1p(mirrored * torch.expm1(-far.abs())) / -far.abs()
+        x = torch.where(far < 0, x, 1 - x)
+        return torch.where(near, value + logit * value * (1 - value) / 2, x)
+
+    def rsample(self, sample_shape=torch.Size()) -> Tensor:
+        shape = self._extended_shape(sample_shape)
+        uniform = torch.rand(shape, dtype=self.logits.dtype, device=self.logits.device)
+        return self.icdf(uniform)
+
+    @torch.no_grad()
+    def sample(self, sample_shape=torch.Size()) -> Tensor:
+        return self.rsample(sample_shape)
 
 
 class DiscretizedLogistic(nn.Module):
@@ -84,8 +127,8 @@ class DiscretizedLogistic(nn.Module):
 
     def __init__(self, scale: float = 0.1):
         super().__init__()
-        _check_positive("scale", scale)
-        self.log_scale = nn.Parameter(torch.tensor(math.log(scale)))
+        log_scale = torch.tensor(math.log(checks.positive("scale", scale)))
+        self.log_scale = nn.Parameter(log_scale)
 
     def forward(self, logits: Tensor) -> Distribution:
         scale = self.log_scale.exp().expand_as(logits)
@@ -161,8 +204,3 @@ def likelihood(name: str, **options) -> nn.Module:
         raise TypeError(
             f"likelihood {name!r} does not take these options: {options}."
         ) from error
-
-
-def _check_positive(name: str, value: float) -> None:
-    if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"{name} must be a positive number, got {value}.")

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, kl_divergence
 
+from vaelib import _checks as checks
+from vaelib._state import seeded
 from vaelib.networks import (
     ConvDecoder,
     ConvEncoder,
@@ -120,7 +122,15 @@ class VAE(nn.Module):
 
     def decode(self, z: Tensor) -> Distribution:
         """p(x|z) for codes of shape (..., d); its mean has shape (..., C, H, W)."""
-        return self.decoder(self._moved(z))
+        if not isinstance(z, Tensor):
+            raise TypeError(f"z must be a tensor, got {type(z).__name__}.")
+        d = self.prior().event_shape[-1]
+        if z.shape[-1:] != (d,):
+            raise ValueError(
+                f"z must have shape (..., {d}), one code of {d} numbers an image, got "
+                f"{tuple(z.shape)}."
+            )
+        return self.decoder(self.prepared(z))
 
     @torch.no_grad()
     def sample(self, n: int = 1) -> Tensor:
@@ -141,9 +151,11 @@ class VAE(nn.Module):
         """
         x = self._checked(x)
         q = self.encoder(x)
-        z = q.rsample((samples,))
+        z = q.rsample((checks.count("samples", samples),))
         log_joint = self.decoder(z).log_prob(x) + self.prior().log_prob(z)
-        return log_joint - q.log_prob(z)
+        log_w = log_joint - q.log_prob(z)
+        _one_number_an_image("encoder, decoder and prior", log_w[0], x)
+        return log_w
 
     def elbo(self, x: Tensor, beta: float = 1.0, validate: bool = True) -> Elbo:
         """The evidence lower bound of each image, and its terms, in nats.
@@ -162,6 +174,8 @@ class VAE(nn.Module):
         reconstruction = self.decoder(z).log_prob(x)
         kl_per_dim = _kl_per_dim(q, p)
         kl = _kl(q, p, z) if kl_per_dim is None else kl_per_dim.sum(-1)
+        _one_number_an_image("decoder", reconstruction, x)
+        _one_number_an_image("encoder and prior", kl, x)
         return Elbo(reconstruction, kl, kl_per_dim, beta)
 
     @property
@@ -181,15 +195,24 @@ class VAE(nn.Module):
             raise FileNotFoundError(
                 f"The folder {path.parent} does not exist; create it before saving."
             )
-        metadata = {"format": "vaelib", "config": json.dumps(self.config)}
-        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
-        try:
-            weights = {k: v.contiguous() for k, v in self.state_dict().items()}
+        if path.is_dir():
+            raise IsADirectoryError(f"{path} is a folder; give a file name in it.")
+        config = json.dumps(self.config, default=float)
+        weights = {k: v.contiguous() for k, v in self.state_dict().items()}
+        expected = _build(type(self), config).state_dict()
+        if {k: v.shape for k, v in weights.items()} != {
+            k: v.shape for k, v in expected.items()
+        }:
+            raise ValueError(
+                "This VAE has been changed since it was built, so its file could not "
+                "rebuild it: save its state_dict() with safetensors.torch.save_file."
+            )
+        metadata = {"format": "vaelib", "config": config}
+        # Written beside its place and moved: a reader sees the old file or the new.
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as folder:
+            partial = Path(folder) / path.name
             safetensors.torch.save_file(weights, partial, metadata)
             os.replace(partial, path)
-        finally:
-            Path(partial).unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path) -> "VAE":
@@ -212,49 +235,41 @@ class VAE(nn.Module):
                 f"{path} holds weights but no vaelib configuration; build the model "
                 "and call load_state_dict instead."
             )
-        config = json.loads(metadata["config"])
-        builder = {"mlp": cls.mlp, "conv": cls.conv}[config.pop("builder")]
-        vae = builder(**config)
-        vae.load_state_dict(weights)
-        return vae
+        try:
+            vae = _build(cls, metadata["config"])
+            vae.load_state_dict(weights)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise ValueError(
+                f"The weights in {path} do not fit its configuration ({error}); if it "
+                "comes from another version of vaelib, train and save the model again."
+            ) from error
+        return vae.to(next(iter(weights.values())).dtype)
 
-    def _moved(self, values: Tensor) -> Tensor:
+    def prepared(self, values: Tensor) -> Tensor:
+        """values on the model's device and in its precision."""
         reference = next(self.parameters(), None)
         return values if reference is None else values.to(reference)
 
     def _checked(self, x: Tensor) -> Tensor:
-        check_images(x, self.shape)
-        return self._moved(x)
+        checks.images(x, self.shape)
+        return self.prepared(x)
 
 
-def check_images(x: Tensor, shape: tuple | None) -> None:
-    """Raise one clear sentence unless x is a batch of images with pixels in [0, 1].
+def _build(cls, config: str) -> VAE:
+    """The VAE of a saved configuration, with fresh weights."""
+    config = json.loads(config)
+    builder = {"mlp": cls.mlp, "conv": cls.conv}[config.pop("builder")]
+    with seeded(0):  # initial weights are drawn, and nobody's random state should move
+        return builder(**config)
 
-    shape is (C, H, W), or None for data that are no images: then only finite values
-    are asked for.
-    """
-    if not isinstance(x, Tensor):
-        raise TypeError(f"x must be a tensor, got {type(x).__name__}.")
-    if shape is not None and (x.dim() != 4 or x.shape[1:] != tuple(shape)):
-        wanted = ", ".join(map(str, shape))
+
+def _one_number_an_image(name: str, term: Tensor, x: Tensor) -> None:
+    """A forgotten Independent would broadcast, and train on a wrong bound."""
+    if term.shape != x.shape[:1]:
         raise ValueError(
-            f"x must have shape (N, {wanted}), got {tuple(x.shape)}; reshape it with "
-            f"x.reshape(-1, {wanted})."
-        )
-    if x.numel() == 0:
-        raise ValueError("x holds no images.")
-    if not x.is_floating_point():
-        raise TypeError(
-            f"x must hold floating-point numbers, got {x.dtype}; for 8-bit pixels use "
-            "x.float() / 255."
-        )
-    low, high = (bound.item() for bound in torch.aminmax(x.detach()))
-    if not (low > float("-inf") and high < float("inf")):
-        raise ValueError("x holds NaN or infinite values; clean the data first.")
-    if shape is not None and (low < 0 or high > 1):
-        raise ValueError(
-            f"Pixels must lie in [0, 1], got values from {low:.3g} to {high:.3g}; "
-            "divide 8-bit pixels by 255, and do not standardise."
+            f"{name} must give one log-probability an image, shape ({len(x)},), got "
+            f"{tuple(term.shape)}; wrap their distributions in "
+            "torch.distributions.Independent, over all axes of one image or code."
         )
 
 
@@ -262,6 +277,8 @@ def _kl_per_dim(q: Distribution, p: Distribution) -> Tensor | None:
     """KL(q || p) of each dimension, (N, d), where both factorise; None elsewhere."""
     independent = torch.distributions.Independent
     if not (isinstance(q, independent) and isinstance(p, independent)):
+        return None
+    if not q.reinterpreted_batch_ndims == p.reinterpreted_batch_ndims == 1:
         return None
     try:
         return kl_divergence(q.base_dist, p.base_dist)

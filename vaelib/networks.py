@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
+from vaelib import _checks as checks
 from vaelib.likelihoods import likelihood as make_likelihood
 
 
@@ -20,7 +21,7 @@ class StandardNormal(nn.Module):
 
     def __init__(self, latent_dim: int):
         super().__init__()
-        _check_count("latent_dim", latent_dim)
+        checks.count("latent_dim", latent_dim)
         # Buffers follow the model to its device; they are no weights to be saved.
         self.register_buffer("mu", torch.zeros(latent_dim), persistent=False)
         self.register_buffer("logvar", torch.zeros(latent_dim), persistent=False)
@@ -34,7 +35,7 @@ class GaussianEncoder(nn.Module):
 
     def __init__(self, features: nn.Module, width: int, latent_dim: int):
         super().__init__()
-        _check_count("latent_dim", latent_dim)
+        checks.count("latent_dim", latent_dim)
         self.features = features
         self.mu = nn.Linear(width, latent_dim)
         self.logvar = nn.Linear(width, latent_dim)
@@ -108,13 +109,12 @@ def _layers(widths: list[int]) -> list[nn.Module]:
 
 
 def _image_shape(shape) -> tuple[int, int, int]:
-    if len(tuple(shape)) != 3:
+    if not isinstance(shape, tuple | list) or len(shape) != 3:
         raise ValueError(
-            f"shape must be (channels, height, width), got {tuple(shape)}; use "
-            "data.shape."
+            f"shape must be (channels, height, width), got {shape!r}; use data.shape."
         )
     for name, size in zip(("channels", "height", "width"), shape, strict=True):
-        _check_count(name, size)
+        checks.count(name, size)
     return tuple(shape)
 
 
@@ -136,10 +136,5 @@ def _widths(name: str, widths) -> tuple[int, ...]:
             f"{name} must be a list of widths such as (400,), got {widths!r}."
         )
     for width in widths:
-        _check_count(name, width)
+        checks.count(name, width)
     return tuple(widths)
-
-
-def _check_count(name: str, value) -> None:
-    if not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}.")

@@ -11,23 +11,29 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from vaelib.model import VAE, check_images
+from vaelib import _checks as checks
+from vaelib.model import VAE
 
 
 def tile(images: Tensor, columns: int, gap: int = 1) -> Tensor:
     """Images (N, C, H, W) as one picture of N / columns rows, (H', W', C or none).
 
-    The gap between two images is transparent where a picture can be (NaN).
+    The gap between two images is NaN, and not drawn. Values are clipped to [0, 1].
     """
-    check_images(images, tuple(images.shape[1:]))
+    if images.dim() != 4 or images.shape[1] not in (1, 3):
+        raise ValueError(
+            "images must have shape (N, 1, H, W) or (N, 3, H, W), got "
+            f"{tuple(images.shape)}."
+        )
     n, c, h, w = images.shape
+    columns = checks.count("columns", columns)
     rows = math.ceil(n / columns)
     canvas = torch.full(
         (c, rows * (h + gap) - gap, columns * (w + gap) - gap), math.nan
     )
     for i, image in enumerate(images.detach().cpu().float()):
         top, left = i // columns * (h + gap), i % columns * (w + gap)
-        canvas[:, top : top + h, left : left + w] = image
+        canvas[:, top : top + h, left : left + w] = image.clamp(0, 1)
     return canvas[0] if c == 1 else canvas.permute(1, 2, 0)
 
 
@@ -96,7 +102,9 @@ def latent_scatter(vae: VAE, x: Tensor, y: Tensor, dims=(0, 1)) -> Figure:
 
     dims names the two latent dimensions shown.
     """
-    mean = vae.encode(x).mean.cpu()
+    if len(y) != len(x):
+        raise ValueError(f"y must have a label an image, {len(x)}, got {len(y)}.")
+    mean = vae.encode(x).mean.float().cpu()
     first, second = mean[:, dims[0]], mean[:, dims[1]]
     figure, ax = plt.subplots(figsize=(5.6, 5.2))
     colours = plt.get_cmap("tab10")
@@ -126,7 +134,9 @@ def latent_scatter(vae: VAE, x: Tensor, y: Tensor, dims=(0, 1)) -> Figure:
 
 def losses(history) -> Figure:
     """The negative ELBO over the epochs, and its two terms, in nats an image."""
-    has_test = bool(history.rows) and "test_elbo" in history.rows[0]
+    if not history.rows:
+        raise ValueError("This history holds no epoch yet; train first.")
+    has_test = "test_elbo" in history.rows[0]
     panels = [
         ("elbo", "negative ELBO"),
         ("reconstruction", "-log p(x|z)"),

@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from vaelib import _checks as checks
+from vaelib._state import mode, seeded
 from vaelib.devices import device as find_device
-from vaelib.model import VAE, Elbo, check_images
+from vaelib.model import VAE, Elbo
 
 REFRESH_SECONDS = 0.3  # between two updates of the progress bar's numbers
 # On a CPU every loss is checked; on a GPU each look waits for the device.
@@ -34,6 +36,9 @@ class History:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def __iter__(self):
+        return iter(self.rows)
 
     def __getitem__(self, name: str) -> list:
         known = list(self.rows[0]) if self.rows else []
@@ -81,68 +86,95 @@ def fit(
 
     Interrupting (Ctrl-C, the notebook's stop button) returns the history so far, the
     last row that of a part of an epoch, and leaves the model as trained until then.
-    A loss that is not finite raises FloatingPointError and leaves the model as it was
-    at the start of the epoch.
+    A loss or weight that is not finite raises FloatingPointError, whose .history
+    holds the epochs so far, and leaves the model as it was when an epoch last began
+    with a finite loss.
     """
-    _check_arguments(epochs, batch_size, lr)
+    epochs = checks.count("epochs", epochs)
+    batch_size = checks.count("batch_size", batch_size)
+    lr, seed = checks.positive("lr", lr), checks.count("seed", seed, least=0)
     train, test = _images(data, vae)
     device = find_device(device)
     vae.to(device)
-    train = train.to(device)
-    schedule = beta if callable(beta) else lambda fraction: beta
+    train = vae.prepared(train).detach()
     adam = torch.optim.Adam(vae.parameters(), lr=lr, fused=True)
-    history, meter, was_training = History(), None, vae.training
+    history, meter, good = History(), None, _snapshot(vae)
     # tqdm's own switch, which its notebook bar does not look at.
-    hidden = not progress or bool(os.environ.get("TQDM_DISABLE"))
+    hidden = not progress or os.environ.get("TQDM_DISABLE", "0") not in ("", "0")
     bar = tqdm(
         total=epochs * len(train), unit=" images", unit_scale=True, disable=hidden
     )
-    forked = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(forked), bar:
-        torch.manual_seed(seed)
+    with seeded(seed), bar:
         try:
             for epoch in range(1, epochs + 1):
-                vae.train()
                 meter = Meter(epoch, epochs, len(train), device, bar)
-                train_epoch(vae, train, adam, batch_size, schedule, meter)
+                with mode(vae, training=True):
+                    train_epoch(vae, train, adam, batch_size, beta, meter, good)
                 row = meter.row()
                 if test is not None:
                     terms = evaluate(vae, test)
                     row |= {f"test_{name}": value for name, value in terms.items()}
                 history.rows.append(row)
-                meter = None
         except KeyboardInterrupt:
             history.interrupted = True
-            if meter is not None and meter.images:
+            if meter and meter.images and len(history) < meter.epoch:
                 history.rows.append(meter.row())
+        except FloatingPointError as error:
+            vae.load_state_dict(good)
+            error.history = history
+            raise
         finally:
-            vae.train(was_training)
+            adam.zero_grad()
     return history
 
 
-def train_epoch(vae, x, adam, batch_size, schedule, meter) -> None:
-    before = {name: value.clone() for name, value in vae.state_dict().items()}
+def train_epoch(vae, x, adam, batch_size, beta, meter, good) -> None:
+    """One pass over x in random batches. Fills good with the weights it starts from."""
     batches = torch.randperm(len(x), device=x.device).split(batch_size)
-    check_every = CHECK_EVERY.get(x.device.type, CHECK_EVERY_ON_GPU)
+    every = CHECK_EVERY.get(x.device.type, CHECK_EVERY_ON_GPU)
     for step, batch in enumerate(batches, start=1):
-        fraction = (meter.epoch - 1 + (step - 1) / len(batches)) / meter.epochs
-        elbo = vae.elbo(x[batch], beta=schedule(fraction), validate=False)
+        done = (meter.epoch - 1 + (step - 1) / len(batches)) / meter.epochs
+        elbo = vae.elbo(x[batch], beta=_beta_at(beta, done), validate=False)
         adam.zero_grad()
         (-elbo.value.mean()).backward()
         meter.add(elbo)
-        look = step % check_every == 0 or step == len(batches)
-        if look and not meter.is_finite():
-            vae.load_state_dict(before)
-            raise FloatingPointError(_explosion(meter.epoch, step, len(batches)))
+        if step == 1 or step % every == 0:
+            _require(meter.is_finite(), meter.epoch, step, len(batches))
+        if step == 1:  # these weights have just given a finite loss
+            good.update(_snapshot(vae))
         adam.step()
+    finite = torch.stack([p.isfinite().all() for p in vae.parameters()]).all()
+    _require(meter.is_finite() and finite, meter.epoch, len(batches), len(batches))
 
 
-def _explosion(epoch: int, step: int, steps: int) -> str:
-    return (
-        f"The loss stopped being finite in epoch {epoch}, at or shortly before step "
-        f"{step} of {steps}. Try a learning rate ten times smaller, or look at the "
-        "last layers for exploding values; the model is back where this epoch began."
-    )
+def _snapshot(vae) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in vae.state_dict().items()}
+
+
+def _beta_at(beta, done: float) -> float:
+    """The weight of the KL when this fraction of training is done."""
+    value = beta(done) if callable(beta) else beta
+    try:
+        value = float(value)
+    except (TypeError, ValueError):
+        pass
+    if not isinstance(value, float) or not math.isfinite(value):
+        raise ValueError(
+            "beta must be a finite number, or a function that gives one for the "
+            f"fraction of training done, such as vaelib.schedules.linear(); at "
+            f"{done:.3f} it is {value!r}."
+        )
+    return value
+
+
+def _require(finite: bool, epoch: int, step: int, steps: int) -> None:
+    if not finite:
+        raise FloatingPointError(
+            f"The loss stopped being finite in epoch {epoch}, at or shortly before "
+            f"step {step} of {steps}. Try a learning rate ten times smaller, or look "
+            "at the last layers for exploding values; the model is back where an "
+            "epoch last began with a finite loss."
+        )
 
 
 class Meter:
@@ -157,10 +189,11 @@ class Meter:
 
     def add(self, elbo: Elbo) -> None:
         terms = torch.stack([elbo.reconstruction.detach(), elbo.kl.detach()])
-        self.sums += terms.sum(1)
-        self.images += terms.shape[1]
-        self.beta = float(elbo.beta)
-        self.bar.update(terms.shape[1])
+        new = terms.shape[1]
+        # Together, so that an interrupt cannot come between the sum and its count.
+        self.sums, self.images = self.sums + terms.sum(1), self.images + new
+        self.beta = elbo.beta
+        self.bar.update(new)
         now = time.perf_counter()
         if not self.bar.disable and now - self.shown > REFRESH_SECONDS:
             self.shown = now
@@ -199,38 +232,23 @@ def evaluate(vae: VAE, x: Tensor, batch_size: int = 1000) -> dict[str, float]:
 
     One draw of z an image, in batches. The elbo is that of beta = 1.
     """
-    check_images(x, vae.shape)
-    was_training = vae.training
-    vae.eval()
+    checks.images(x, vae.shape)
     sums = torch.zeros(2, device=vae.device)
-    for batch in x.split(batch_size):
-        elbo = vae.elbo(batch.to(vae.device), validate=False)
-        sums += torch.stack([elbo.reconstruction, elbo.kl]).sum(1)
-    vae.train(was_training)
+    with mode(vae, training=False):
+        for batch in x.split(checks.count("batch_size", batch_size)):
+            elbo = vae.elbo(vae.prepared(batch), validate=False)
+            sums += torch.stack([elbo.reconstruction, elbo.kl]).sum(1)
     reconstruction, kl = (sums / len(x)).tolist()
     return {"elbo": reconstruction - kl, "reconstruction": reconstruction, "kl": kl}
 
 
 def _images(data, vae: VAE) -> tuple[Tensor, Tensor | None]:
-    """Training and test images as checked tensors; test is None where there is none."""
-    if isinstance(data, Tensor):
-        train, test = data, None
-    elif hasattr(data, "train") and hasattr(data, "test"):
+    """Training and test images, checked; test is None where there is none."""
+    if hasattr(data, "train") and hasattr(data, "test"):
         train, test = data.train.x, data.test.x
     else:
-        raise TypeError(
-            "data must be what vaelib.load returns, or a tensor of images "
-            f"(N, C, H, W), got {type(data).__name__}."
-        )
+        train, test = getattr(data, "x", data), None
     for x in (train, test):
         if x is not None:
-            check_images(x, vae.shape)
+            checks.images(x, vae.shape)
     return train, test
-
-
-def _check_arguments(epochs: int, batch_size: int, lr: float) -> None:
-    for name, value in [("epochs", epochs), ("batch_size", batch_size)]:
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name} must be a whole number from 1 on, got {value!r}.")
-    if not 0 < lr < math.inf:
-        raise ValueError(f"lr must be a positive number, got {lr!r}.")

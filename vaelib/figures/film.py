@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 import traitlets
 
+from vaelib._state import mode, seeded
 from vaelib.data import Images
 from vaelib.figures import stills
 from vaelib.figures.live import LiveFigure, fixed
@@ -87,26 +88,23 @@ class Film:
     @torch.no_grad()
     def take(self, fraction: float) -> None:
         """Keep what the model does now, at this fraction of training."""
-        was_training = self.vae.training
-        self.vae.eval()
-        place = self.vae.device
-        with torch.random.fork_rng([place] if place.type == "cuda" else []):
-            torch.manual_seed(0)
+        with mode(self.vae, training=False):
+            self.seen.append(self._frame(fraction))
+
+    def _frame(self, fraction: float) -> dict:
+        with seeded(0):
             elbo = self.vae.elbo(self.images.x).value.mean().item()
         levels = torch.linspace(0.04, 0.96, GRID)
         quantiles = torch.special.ndtri(levels)
         z2, z1 = torch.meshgrid(quantiles.flip(0), quantiles, indexing="ij")
         images = self.vae.decode(torch.stack([z1, z2], -1).reshape(-1, 2)).mean
         known = scatter(self.vae, self.images)
-        self.seen.append(
-            {
-                "epoch": fraction * self.epochs,
-                "elbo": elbo,
-                "points": known["points"],
-                "picture": tile(images.cpu().clamp(0, 1), columns=GRID, gap=0),
-            }
-        )
-        self.vae.train(was_training)
+        return {
+            "epoch": fraction * self.epochs,
+            "elbo": elbo,
+            "points": known["points"],
+            "picture": tile(images.cpu().clamp(0, 1), columns=GRID, gap=0),
+        }
 
     def figure(
         self,
@@ -127,9 +125,7 @@ class Film:
         known = scatter(self.vae, self.images, names)
         reach = self.vae.encode(self.images.x).mean.abs().flatten().quantile(0.99)
         pictures = torch.stack([frame["picture"] for frame in self.seen])
-        if (
-            pictures.ndim == 4
-        ):  # colours last, as in a picture; the page wants them first
+        if pictures.ndim == 4:  # colours last, and the page wants them first
             pictures = pictures.permute(0, 3, 1, 2)
         else:
             pictures = pictures.unsqueeze(1)

@@ -5,6 +5,7 @@ import math
 import torch
 import traitlets
 
+from vaelib._state import seeded
 from vaelib.data import Images
 from vaelib.figures import stills
 from vaelib.figures.live import LiveFigure, fixed, number, numbers
@@ -62,7 +63,7 @@ def latent_explorer(
             state |= scatter(vae, some, names)
             extent = extent_of(vae, some)
         else:
-            with torch.random.fork_rng():  # a figure leaves the notebook's draws alone
+            with seeded(0):
                 kl = vae.elbo(some.x).kl_per_dim
             if kl is not None:
                 state["order"] = kl.mean(0).argsort(descending=True).tolist()
@@ -333,7 +334,7 @@ def loss_scales(
             sheets.append(
                 sheet.unsqueeze(0) if sheet.ndim == 2 else sheet.movedim(-1, 0)
             )
-            with torch.random.fork_rng():
+            with seeded(0):
                 kls.append(vae.elbo(images.x[:500]).kl.mean().item())
         sheets = torch.stack(sheets)
         state = {
