@@ -26,13 +26,13 @@ def modules(package) -> list:
 
 
 def public(module) -> list[str]:
-    """The functions and classes that a module defines for others, in its order."""
+    """The functions and classes that a module, or a package, defines for others."""
     return [
         name
         for name, value in vars(module).items()
         if not name.startswith("_")
         and (inspect.isfunction(value) or inspect.isclass(value))
-        and value.__module__ == module.__name__
+        and f"{value.__module__}.".startswith(f"{module.__name__}.")
     ]
 
 
