@@ -22,6 +22,10 @@ import vaelib
 from vaelib.data import data_folder
 
 BATCH = 128
+# Multiplications and additions of an epoch: forward, and backward for the weights and
+# for all inputs but the images themselves.
+WEIGHTS = [784 * 400, 400 * 20, 400 * 20, 20 * 400, 400 * 784]
+FLOP = 60_000 * 2 * (3 * sum(WEIGHTS) - WEIGHTS[0])
 
 
 class Document002(nn.Module):
@@ -112,6 +116,18 @@ def library(x, device):
     return epoch
 
 
+def matmul_rate(device, repeats=500):
+    """FLOP a second of the largest matrix product of a step."""
+    a, b = torch.randn(BATCH, 784, device=device), torch.randn(784, 400, device=device)
+    for timed in (False, True):
+        start = time.perf_counter()
+        for _ in range(repeats):
+            product = a @ b
+        product.sum().item()  # waits for a GPU
+        if timed:
+            return 2 * a.numel() * 400 * repeats / (time.perf_counter() - start)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=3, help="epochs of each loop")
@@ -138,6 +154,11 @@ def main():
     print(
         f"\n{platform.machine()}, {torch.get_num_threads()} threads, {device}, "
         f"torch {torch.__version__}, Python {platform.python_version()}"
+    )
+    rate = matmul_rate(device)
+    print(
+        f"matrix products alone: {FLOP / 1e9:.0f} GFLOP an epoch, {FLOP / rate:.2f} s "
+        f"at the {rate / 1e9:.0f} GFLOP/s measured here"
     )
     print(f"{'':<14}{'s/epoch':>8}{'spread':>16}{'images/s':>10}{'ratio':>7}")
     for name, taken in seconds.items():
