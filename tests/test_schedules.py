@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,3 +40,8 @@ def test_cyclical_starts_each_cycle_at_zero():
 def test_bad_fractions_are_answered_in_a_sentence(build):
     with pytest.raises(ValueError, match=r"must lie in \(0, 1\]"):
         build()
+
+
+def test_they_are_there_once_vaelib_is_imported():
+    code = "import vaelib; vaelib.schedules.linear(until=0.5)"
+    subprocess.run([sys.executable, "-c", code], check=True)

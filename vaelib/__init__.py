@@ -3,6 +3,7 @@
 A VAE is a prior and two conditional distributions. The rest follows from them.
 """
 
+from vaelib import schedules
 from vaelib.data import Dataset, Images, load
 from vaelib.devices import device
 from vaelib.divergences import kl_gaussian, kl_standard_normal, reparameterize
@@ -32,5 +33,6 @@ __all__ = [
     "load",
     "log_likelihood",
     "reparameterize",
+    "schedules",
     "source",
 ]
