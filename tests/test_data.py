@@ -382,6 +382,19 @@ def digits8():
     return load("digits8")
 
 
+@pytest.mark.parametrize("name", ["digits", "digits8", "shapes"])
+def test_images_are_the_same_whatever_the_default_precision(name):
+    usual = load(name)
+    torch.set_default_dtype(torch.float64)
+    try:
+        data = load(name)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert data.train.x.dtype == torch.float32
+    torch.testing.assert_close(data.train.x, usual.train.x, rtol=0, atol=1e-6)
+    torch.testing.assert_close(data.test.x, usual.test.x, rtol=0, atol=1e-6)
+
+
 def test_digits8_are_scikit_learns_split_in_two(digits8):
     from sklearn.datasets import load_digits
 

@@ -319,7 +319,8 @@ def _digits() -> Dataset:
     n = COPIES * len(small.train)
 
     def uniform(low, high):
-        values = torch.empty(n).uniform_(low, high, generator=generator)
+        values = torch.empty(n, dtype=torch.float32)
+        values.uniform_(low, high, generator=generator)
         values[: len(small.train)] = 0  # the first of the variants is straight
         return values
 
@@ -330,7 +331,7 @@ def _digits() -> Dataset:
         right=uniform(-2, 2),
         down=uniform(-2, 2),
     )
-    zero = torch.zeros(len(small.test))
+    zero = torch.zeros(len(small.test), dtype=torch.float32)
     x_test = _enlarge(small.test.x, turn=zero, stretch=zero, right=zero, down=zero)
     return Dataset(
         "digits",

@@ -29,6 +29,8 @@ VALUES = {
     "x": torch.linspace(0.0, 1.0, 12),
     "y": torch.linspace(0.0, 1.0, 12),
 }
+# Whatever torch's default precision is when this module is first imported.
+VALUES = {name: values.float() for name, values in VALUES.items()}
 FACTORS = tuple(VALUES)
 
 
@@ -94,7 +96,7 @@ def _cover(outline, factors: Tensor, size: int) -> Tensor:
     scale, angle, x, y = factors.T[:, :, None, None]
     radius = scale * size / 4  # pixels
     angle = torch.deg2rad(angle)
-    pixel = torch.arange(size, device=factors.device) + 0.5
+    pixel = torch.arange(size, device=factors.device, dtype=factors.dtype) + 0.5
     across = (pixel[None, :] - size / 4 * (1 + 2 * x)) / radius
     down = (pixel[:, None] - size / 4 * (1 + 2 * y)) / radius
     # Turning the pixels one way turns the shape the other: clockwise on the page.
