@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vaelib.schedules import constant, cyclical, linear
+from vaelib.schedules import constant, cyclical, linear, one_cycle
 
 fractions = st.floats(0, 1, exclude_max=True)
 
@@ -20,6 +20,19 @@ def test_linear_rises_then_stays():
     assert beta(0.0) == pytest.approx(0.1)
     assert beta(0.2) == pytest.approx(1.05)
     assert beta(0.4) == beta(0.99) == pytest.approx(2.0)
+
+
+def test_one_cycle_rises_to_its_peak_and_falls():
+    lr = one_cycle(peak=0.1, warm=0.25)
+    assert lr(0.0) == pytest.approx(0.004)
+    assert lr(0.125) == pytest.approx(0.052)  # half way up, between the two ends
+    assert lr(0.25) == pytest.approx(0.1)
+    assert lr(0.625) == pytest.approx(0.0505)
+    assert lr(1.0) == pytest.approx(0.001)
+    assert one_cycle(0.1, warm=1.0)(0.999) == pytest.approx(0.1, rel=1e-3)
+    for wrong in ({"peak": 0.0}, {"peak": float("nan")}, {"peak": 1.0, "warm": 0.0}):
+        with pytest.raises(ValueError, match="peak must be|warm must lie"):
+            one_cycle(**wrong)
 
 
 @given(fractions, st.integers(1, 8), st.floats(0.05, 1))

@@ -42,7 +42,8 @@ class GaussianEncoder(nn.Module):
 
     def forward(self, x: Tensor) -> Distribution:
         h = self.features(x)
-        return diagonal_normal(self.mu(h), self.logvar(h))
+        # Under autocast networks compute in bfloat16, distributions in x's precision.
+        return diagonal_normal(self.mu(h).to(x.dtype), self.logvar(h).to(x.dtype))
 
 
 class ImageDecoder(nn.Module):
@@ -56,7 +57,7 @@ class ImageDecoder(nn.Module):
 
     def forward(self, z: Tensor) -> Distribution:
         batch = z.shape[:-1]
-        logits = self.logits(z.reshape(-1, z.shape[-1]))
+        logits = self.logits(z.reshape(-1, z.shape[-1])).to(z.dtype)
         return self.likelihood(logits.reshape(*batch, *self.shape))
 
 
