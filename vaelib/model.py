@@ -236,14 +236,15 @@ class VAE(nn.Module):
                 "and call load_state_dict instead."
             )
         try:
-            vae = _build(cls, metadata["config"])
+            # In the weights' precision first: copying into float32 would round them.
+            vae = _build(cls, metadata["config"]).to(next(iter(weights.values())).dtype)
             vae.load_state_dict(weights)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise ValueError(
                 f"The weights in {path} do not fit its configuration ({error}); if it "
                 "comes from another version of vaelib, train and save the model again."
             ) from error
-        return vae.to(next(iter(weights.values())).dtype)
+        return vae
 
     def prepared(self, values: Tensor) -> Tensor:
         """values on the model's device and in its precision."""
