@@ -1,17 +1,27 @@
-"""What an epoch costs: document 002's loop, a plain loop, and vaelib.fit.
+"""What training costs: document 002's loop, a plain loop, vaelib.fit and a peer.
 
-    make bench                 or  python tests/benchmarks/bench_training.py --rounds 3
+    make bench            or  python -m tests.benchmarks.bench_training --rounds 3
 
-The same model (784-400-20), batch 128, Adam 1e-3 in each; the three take turns, epoch
-by epoch, in one process, so that whatever else the machine does hits them alike. Read
-the ratio, not the seconds.
+The same model (784-400-20), batch 128 and Adam 1e-3 in each. The loops take turns,
+epoch by epoch, in one process, so that whatever else the machine does hits them alike:
+read the ratios, not the seconds. Then each trains until it has the test loss that
+document 002's loop has after ten epochs; and each starts once in a fresh process, for
+the time to the first step and the peak memory. --write puts the tables into the book.
 """
 
 import argparse
+import datetime
+import json
 import platform
+import resource
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
+from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn, optim
 from torch.nn import functional as F
@@ -22,10 +32,13 @@ import vaelib
 from vaelib.data import data_folder
 
 BATCH = 128
+EPOCHS = 10  # of document 002
 # Multiplications and additions of an epoch: forward, and backward for the weights and
 # for all inputs but the images themselves.
 WEIGHTS = [784 * 400, 400 * 20, 400 * 20, 20 * 400, 400 * 784]
 FLOP = 60_000 * 2 * (3 * sum(WEIGHTS) - WEIGHTS[0])
+PAGE = Path(__file__).parents[2] / "book" / "speed.md"
+MARKS = ("<!-- written by make bench -->", "<!-- until here -->")
 
 
 class Document002(nn.Module):
@@ -79,12 +92,23 @@ def document_002(device):
             optimizer.step()
         return train_loss / len(pictures)
 
-    return epoch
+    return epoch, lambda x: document_loss(model, x)
 
 
-def plain_loop(x, device):
+@torch.no_grad()
+def document_loss(model, x):
+    """Of document 002's model, in nats an image."""
+    x = x.flatten(1).to(next(model.parameters()).device)
+    mu, logvar = model.encode(x)
+    logits = model.logits(model.reparameterize(mu, logvar))
+    loss = F.binary_cross_entropy_with_logits(logits, x, reduction="sum")
+    loss = loss + 0.5 * (mu.square() + logvar.exp() - logvar - 1).sum()
+    return loss.item() / len(x)
+
+
+def plain_loop(device):
     """The best short loop by hand: data resident, logits, fused Adam, nothing else."""
-    x = x.flatten(1).to(device)
+    x = mnist().train.x.flatten(1).to(device)
     model = Document002().to(device)
     optimizer = optim.Adam(model.parameters(), lr=1e-3, fused=True)
 
@@ -102,18 +126,51 @@ def plain_loop(x, device):
             total += loss.detach()
         return total.item() / len(x)
 
-    return epoch
+    return epoch, lambda x: document_loss(model, x)
 
 
-def library(x, device):
-    vae = vaelib.VAE.mlp((1, 28, 28))
+def library(device):
+    vae, x = vaelib.VAE.mlp((1, 28, 28)), mnist().train.x
 
     def epoch():
         # Adam starts anew each round: the cost is the same, the loss a little higher.
         history = vaelib.fit(vae, x, epochs=1, device=device, progress=False)
         return -history["elbo"][-1]
 
-    return epoch
+    return epoch, lambda x: -vaelib.evaluate(vae, x)["elbo"]
+
+
+def pythae(python, images):
+    """The peer library, in a process of its own environment that answers each line."""
+    script = str(Path(__file__).with_name("peer_pythae.py"))
+    process = subprocess.Popen(
+        [python, script, images],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+
+    def epoch():
+        process.stdin.write("epoch\n")
+        process.stdin.flush()
+        answer = process.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"{python} {script} stopped; run it to see why.")
+        return json.loads(answer)["loss"]
+
+    return epoch, None
+
+
+LOOPS = {
+    "document 002": document_002,
+    "plain loop": plain_loop,
+    "vaelib.fit": library,
+}
+
+
+def mnist():
+    return vaelib.load("mnist", fallback=None)
 
 
 def matmul_rate(device, repeats=500):
@@ -128,45 +185,161 @@ def matmul_rate(device, repeats=500):
             return 2 * a.numel() * 400 * repeats / (time.perf_counter() - start)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=3, help="epochs of each loop")
-    parser.add_argument("--device", default=None)
-    arguments = parser.parse_args()
-    device = vaelib.device(arguments.device)
-    x = vaelib.load("mnist", fallback=None).train.x
-    torch.manual_seed(0)
-    loops = {
-        "document 002": document_002(device),
-        "plain loop": plain_loop(x, device),
-        "vaelib.fit": library(x, device),
-    }
+def epochs(loops, rounds):
+    """Seconds of each loop's epochs, taken in turn; the first round is a warm-up."""
     seconds = {name: [] for name in loops}
-    for round_ in range(arguments.rounds + 1):  # the first is a warm-up
-        for name, epoch in loops.items():
+    for round_ in range(rounds + 1):
+        for name, (epoch, _) in loops.items():
             start = time.perf_counter()
             loss = epoch()
             taken = time.perf_counter() - start
             if round_:
                 seconds[name].append(taken)
-            print(f"round {round_}  {name:<13} {taken:6.2f} s  loss {loss:.1f}")
-    reference = statistics.median(seconds["document 002"])
-    print(
-        f"\n{platform.machine()}, {torch.get_num_threads()} threads, {device}, "
-        f"torch {torch.__version__}, Python {platform.python_version()}"
+            say(f"round {round_}  {name:<13} {taken:6.2f} s  loss {loss:.1f}")
+    return seconds
+
+
+def to_the_loss(device, seeds):
+    """Rows (name, epochs, seconds, test loss) of trainings, medians over seeds."""
+    runs = {"document 002": [], "vaelib.fit": [], "vaelib.FAST": []}
+    test = mnist().test.x
+    for seed in range(seeds):
+        torch.manual_seed(seed)
+        epoch, evaluate = document_002(device)
+        start = time.perf_counter()
+        for _ in range(EPOCHS):
+            epoch()
+        taken = time.perf_counter() - start
+        runs["document 002"].append((EPOCHS, taken, evaluate(test)))
+        for name, options in [("vaelib.fit", {}), ("vaelib.FAST", vaelib.FAST)]:
+            torch.manual_seed(seed)
+            vae, train = vaelib.VAE.mlp((1, 28, 28)), mnist().train.x
+            start = time.perf_counter()
+            history = vaelib.fit(
+                vae, train, **options, seed=seed, device=device, progress=False
+            )
+            taken = time.perf_counter() - start
+            loss = -vaelib.evaluate(vae, test)["elbo"]
+            runs[name].append((len(history), taken, loss))
+        for name, rows in runs.items():
+            say(
+                "seed {}  {:<13} {:2} epochs  {:6.2f} s  {:.2f}".format(
+                    seed, name, *rows[-1]
+                )
+            )
+    return [
+        (name, *map(statistics.median, zip(*rows, strict=True)))
+        for name, rows in runs.items()
+    ]
+
+
+def start(name, device):
+    """In a fresh process: seconds to the first step, data included, and peak MB."""
+    seen = []
+    optim.optimizer.register_optimizer_step_post_hook(
+        lambda *_: seen.append(time.perf_counter())
     )
-    rate = matmul_rate(device)
-    print(
-        f"matrix products alone: {FLOP / 1e9:.0f} GFLOP an epoch, {FLOP / rate:.2f} s "
-        f"at the {rate / 1e9:.0f} GFLOP/s measured here"
-    )
-    print(f"{'':<14}{'s/epoch':>8}{'spread':>16}{'images/s':>10}{'ratio':>7}")
+    begin = time.perf_counter()
+    epoch, _ = LOOPS[name](vaelib.device(device))
+    epoch()
+    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"first step": seen[0] - begin, "peak": megabytes}))
+
+
+def starts(device):
+    found = {}
+    for name in LOOPS:
+        command = [sys.executable, "-m", "tests.benchmarks.bench_training"]
+        command += ["--start", name, "--device", str(device)]
+        output = subprocess.run(command, check=True, capture_output=True, text=True)
+        found[name] = json.loads(output.stdout)
+    return found
+
+
+def say(line):
+    print(line, file=sys.stderr, flush=True)
+
+
+def table(head, rows):
+    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def report(seconds, rate, trainings, started, device):
+    """The page's tables, as Markdown."""
+    median = {name: statistics.median(taken) for name, taken in seconds.items()}
+    floor = FLOP / rate
+    rows = []
     for name, taken in seconds.items():
-        median = statistics.median(taken)
-        print(
-            f"{name:<14}{median:>8.2f}{min(taken):>8.2f} to {max(taken):<4.2f}"
-            f"{len(x) / median:>10,.0f}{reference / median:>7.1f}"
+        begun = started.get(name)
+        rows.append(
+            [
+                name,
+                f"{median[name]:.2f} ({min(taken):.2f} to {max(taken):.2f})",
+                f"{60_000 / median[name]:,.0f}",
+                f"{median['document 002'] / median[name]:.1f}",
+                f"{floor / median[name]:.0%}",
+                f"{begun['first step']:.1f} s" if begun else "",
+                f"{begun['peak']:,.0f} MB" if begun else "",
+            ]
         )
+    head = ["loop", "seconds an epoch", "images/s", "times faster", "of the floor"]
+    first = table([*head, "first step", "peak memory"], rows)
+    reference = trainings[0][2]
+    second = table(
+        ["training", "epochs", "seconds", "test loss, nats", "times faster"],
+        [
+            [name, int(n), f"{taken:.1f}", f"{loss:.2f}", f"{reference / taken:.1f}"]
+            for name, n, taken, loss in trainings
+        ],
+    )
+    machine = (
+        f"{datetime.date.today():%d %B %Y}, {platform.machine()}, {device}, "
+        f"{torch.get_num_threads()} threads, torch {torch.__version__}, Python "
+        f"{platform.python_version()}. Matrix products alone: {FLOP / 1e9:.0f} GFLOP "
+        f"an epoch, {floor:.2f} s at the {rate / 1e9:.0f} GFLOP/s measured in the run."
+    )
+    return "\n\n".join([machine, first, second])
+
+
+def write(text):
+    """Between the marks of the book's page."""
+    page = PAGE.read_text()
+    before, rest = page.split(MARKS[0])
+    after = rest.split(MARKS[1])[1]
+    PAGE.write_text(f"{before}{MARKS[0]}\n\n{text}\n\n{MARKS[1]}{after}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rounds", type=int, default=5, help="epochs of each loop")
+    parser.add_argument("--seeds", type=int, default=3, help="whole trainings of each")
+    parser.add_argument("--device", default=None)
+    parser.add_argument("--pythae", help="a Python in whose environment pythae is")
+    parser.add_argument("--write", action="store_true", help="into the book")
+    parser.add_argument("--start", choices=LOOPS, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.start:
+        return start(arguments.start, arguments.device)
+    device = vaelib.device(arguments.device)
+    torch.manual_seed(0)
+    loops = {name: make(device) for name, make in LOOPS.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        if arguments.pythae:
+            images = f"{folder}/images.npy"
+            np.save(images, mnist().train.x.numpy())
+            loops["pythae"] = pythae(arguments.pythae, images)
+        seconds = epochs(loops, arguments.rounds)
+    text = report(
+        seconds,
+        matmul_rate(device),
+        to_the_loss(device, arguments.seeds),
+        starts(device),
+        device,
+    )
+    print(text)
+    if arguments.write:
+        write(text)
 
 
 if __name__ == "__main__":

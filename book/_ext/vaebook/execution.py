@@ -52,6 +52,47 @@ tqdm.notebook.tqdm_notebook.__init__ = _without_bar
 del tqdm
 """
 
+# How long each cell took, for the table of costs: (hash of its code, seconds). Beside
+# it the most memory, in bytes, that the kernel has held and that torch has on a GPU.
+STOPWATCH = """\
+def _stopwatch():
+    import hashlib, json, os, pathlib, sys, time
+    if "VAEBOOK_SECONDS" not in os.environ:
+        return
+    folder = pathlib.Path(os.environ["VAEBOOK_SECONDS"])
+    folder.mkdir(parents=True, exist_ok=True)
+    path, noted, begun = folder / f"{os.getpid()}.json", [], []
+
+    def before(info):
+        begun[:] = [time.perf_counter()]
+
+    def held():
+        try:  # not getrusage, which on Linux remembers the parent's peak, too
+            status = pathlib.Path("/proc/self/status").read_text()
+            return 1024 * int(status.split("VmHWM:")[1].split()[0])
+        except (OSError, IndexError):
+            return None
+
+    def on_card():
+        cuda = getattr(sys.modules.get("torch"), "cuda", None)
+        used = cuda is not None and cuda.is_initialized()
+        return cuda.max_memory_allocated() if used else None
+
+    def after(result):
+        if begun and result.info.raw_cell.strip():
+            code = hashlib.sha256(result.info.raw_cell.encode()).hexdigest()
+            noted.append((code, round(time.perf_counter() - begun[0], 3)))
+            path.write_text(json.dumps(noted))
+            memory = json.dumps({"held": held(), "card": on_card()})
+            path.with_suffix(".memory").write_text(memory)
+
+    get_ipython().events.register("pre_run_cell", before)
+    get_ipython().events.register("post_run_cell", after)
+
+_stopwatch()
+del _stopwatch
+"""
+
 PROBE = """\
 import json, sys
 import torch, vaelib
@@ -127,6 +168,7 @@ def kernel_environment(build: Path) -> dict[str, str]:
     profile = build / "ipython" / "profile_default"
     (profile / "startup").mkdir(parents=True, exist_ok=True)
     (profile / "startup" / "quiet.py").write_text(STARTUP)
+    (profile / "startup" / "stopwatch.py").write_text(STOPWATCH)
     (profile / "ipython_kernel_config.py").write_text(KERNEL_CONFIG)
     style = build / "ipython" / "matplotlibrc"
     style.write_text(MATPLOTLIBRC)
@@ -147,6 +189,7 @@ def prepare(app, config):
     config.vaebook_source = tree_hash(Path(__file__).parent)
     cache = cache_folder(build, config.vaebook_facts)
     config.nb_execution_cache_path = str(cache)
+    os.environ["VAEBOOK_SECONDS"] = str(cache / "seconds")
     if cache.parent.exists():
         for old in cache.parent.iterdir():
             if old != cache:
