@@ -20,7 +20,15 @@ TESTS := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=auto --maxprocesses=4
 # as long. Sleeping at once (OMP_WAIT_POLICY=PASSIVE) doubles it on idle cores.
 export GOMP_SPINCOUNT ?= 10000
 
-.PHONY: book serve lab test lint bench clean
+# What Colab has: its packages, in an environment of their own. The newest Python that
+# is here comes nearest to Colab's.
+COLAB := _build/colab
+COLAB_PACKAGES ?= tests/colab/packages.txt
+# Where the first cell of the chapters fetches vaelib from; here: from this clone's origin.
+ADDRESS ?=
+VAEBOOK := PYTHONPATH=book/_ext $(BIN)/python -m vaebook
+
+.PHONY: book serve lab pdf test lint links colab bench first-cell environment clean
 
 book: $(READY)  ## build the website
 	$(BIN)/jupyter-book build -W -n --keep-going --quiet .
@@ -34,6 +42,9 @@ serve: book  ## build it and serve it to the browser
 lab: $(READY)  ## open the chapters in JupyterLab
 	$(BIN)/jupyter lab notebooks
 
+pdf: book  ## print it into _build/book.pdf, solutions and all
+	$(VAEBOOK) pdf
+
 test: $(READY)  ## run every test; those of the website look at the last build, too
 	$(TESTS)
 
@@ -41,8 +52,19 @@ lint: $(READY)  ## check code and notebooks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+links: $(READY)  ## ask of every link to another site whether it still leads somewhere
+	$(BIN)/jupyter-book build --keep-going --builder linkcheck .
+
+colab: $(READY) $(COLAB)/.ready  ## run each chapter alone, with Colab's packages
+	VAEBOOK_COLAB=$(CURDIR)/$(COLAB)/bin/python $(BIN)/pytest tests/colab
+
+first-cell: $(READY)  ## write the cell by which a chapter fetches vaelib into each
+	@$(VAEBOOK) first-cell --address="$(ADDRESS)"
+
 bench: $(READY)  ## time training against the plain loop of the source document
-	$(BIN)/python -m tests.benchmarks.bench_training
+	$(BIN)/python -m tests.benchmarks.bench_training $(BENCH)
+
+environment: $(READY)  ## only create the environment
 
 clean:  ## remove the website and the runs it kept; the environment stays
 	rm -rf _build
@@ -52,4 +74,11 @@ $(READY): requirements.txt pyproject.toml
 	@echo "Creating the environment in $(VENV), once; PyTorch makes it a large download."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	@touch $@
+
+$(COLAB)/.ready: $(COLAB_PACKAGES)
+	@echo "Creating an environment with Colab's packages in $(COLAB), once."
+	@rm -rf $(COLAB)
+	@$(PYTHON) -m venv $(COLAB)
+	@$(COLAB)/bin/pip install --quiet --disable-pip-version-check --requirement $(COLAB_PACKAGES)
 	@touch $@

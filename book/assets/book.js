@@ -3,3 +3,20 @@
 if (location.protocol === "file:" && typeof DOCUMENTATION_OPTIONS !== "undefined") {
   DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
 }
+
+// An equation that is wider than the page scrolls. It must also scroll by the keyboard,
+// so it can be focused while it does; the theme does this for code and tables.
+function letWideEquationsBeFocused() {
+  const boxes = 'mjx-container[display="true"], .bd-article td p';
+  for (const box of document.querySelectorAll(boxes)) {
+    const scrolls =
+      box.scrollWidth > box.clientWidth &&
+      getComputedStyle(box).overflowX.match(/auto|scroll/);
+    if (scrolls) box.tabIndex = 0;
+    else box.removeAttribute("tabindex");
+  }
+}
+addEventListener("load", async () => {
+  await window.MathJax?.startup?.promise;
+  new ResizeObserver(letWideEquationsBeFocused).observe(document.body);
+});

@@ -2,6 +2,8 @@
 
 import re
 import shutil
+import subprocess
+import zipfile
 
 import pytest
 
@@ -10,7 +12,7 @@ from vaebook.api import escaped
 from vaebook.costs import duration, fallback, sentence
 from vaebook.execution import LOADS_MNIST, cache_folder, tree_hash
 from vaebook.figures import inline_svg
-from vaebook.repository import web_address
+from vaebook.repository import Repository, find, options, web_address
 
 DRAWING = """<?xml version="1.0"?>
 <svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"
@@ -77,6 +79,15 @@ def test_cost_line_says_what_the_run_knows():
         "This page ran in under a second on 1 CPU core."
     )
     assert sentence(240, "NVIDIA H200", 16, None).endswith("4 minutes on NVIDIA H200.")
+    held = {"held": 710_000_000, "card": None}
+    assert sentence(41.2, "cpu", 2, "mnist", held).startswith(
+        "This page ran in 41 s on 2 CPU cores, in 0.7 GB of memory, with MNIST ("
+    )
+    assert sentence(41.2, "cpu", 2, None, held).endswith("in 0.7 GB of memory.")
+    card = {"held": 3e9, "card": 1.2e9}
+    assert sentence(9, "A card", 2, None, card).endswith(
+        "A card, in 1.2 GB of its memory."
+    )
     assert duration(99.9) == "100 s" and duration(5.04) == "5.0 s"
     assert fallback("mnist") is None and fallback(None) is None
     assert "MNIST could not be had" in fallback("digits")
@@ -106,13 +117,21 @@ def test_tree_hash_sees_names_and_contents(tmp_path):
     ("remote", "address"),
     [
         ("https://github.com/a/b.git", "https://github.com/a/b"),
+        ("https://github.com/a/b/", "https://github.com/a/b"),
         ("https://user:secret@github.com/a/b", "https://github.com/a/b"),
         ("git@github.com:a/b.git", "https://github.com/a/b"),
+        ("git@github.com:123/b", "https://github.com/123/b"),
+        ("ssh://git@github.com/a/b.git", "https://github.com/a/b"),
+        ("git@gitlab.com:group/sub/book.git", "https://gitlab.com/group/sub/book"),
+        ("https://gitlab.example.org:8443/a/b", "https://gitlab.example.org:8443/a/b"),
         (
             "ssh://git@gitlab.example.org:22/g/s/b.git",
             "https://gitlab.example.org/g/s/b",
         ),
         ("/srv/git/book.git", None),
+        ("../github.com/a/b", None),
+        ("C:\\github.com\\a\\b", None),
+        ("https://github.com/a", None),
         ("file:///srv/github.com/a/b", None),
         ("https://git.example.org/a/b", None),
         ("", None),
@@ -120,6 +139,72 @@ def test_tree_hash_sees_names_and_contents(tmp_path):
 )
 def test_repository_links_only_where_a_reader_can_go(remote, address):
     assert web_address(remote) == address
+
+
+def clone(folder, remote: str):
+    folder.mkdir(exist_ok=True)
+    for command in (["init", "-q"], ["remote", "add", "origin", remote]):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+    return folder
+
+
+GITHUB = {
+    "GITHUB_REPOSITORY": "someone/fork",
+    "GITHUB_REF_TYPE": "branch",
+    "GITHUB_REF_NAME": "trunk",
+}
+
+
+@pytest.mark.parametrize(
+    ("environment", "repository"),
+    [
+        ({}, ("https://github.com/a/b", "main")),
+        (GITHUB, ("https://github.com/someone/fork", "trunk")),
+        (
+            # A pull request's own ref, 7/merge, is not one that readers can open.
+            GITHUB | {"GITHUB_BASE_REF": "main", "GITHUB_REF_NAME": "7/merge"},
+            ("https://github.com/someone/fork", "main"),
+        ),
+        (
+            GITHUB | {"GITHUB_SERVER_URL": "https://github.example.org"},
+            ("https://github.example.org/someone/fork", "trunk"),
+        ),
+        (
+            {"CI_PROJECT_URL": "https://gitlab.com/g/b", "CI_DEFAULT_BRANCH": "dev"},
+            ("https://gitlab.com/g/b", "dev"),
+        ),
+        (
+            GITHUB | {"VAEBOOK_REPOSITORY": "git@gitlab.com:c/d.git"},
+            ("https://gitlab.com/c/d", "main"),
+        ),
+        (
+            {"VAEBOOK_REPOSITORY": "https://user:key@github.com/c/d@v2/x"},
+            ("https://github.com/c/d", "v2/x"),
+        ),
+        (GITHUB | {"VAEBOOK_REPOSITORY": "none"}, None),
+        ({"VAEBOOK_REPOSITORY": "/srv/book"}, None),
+    ],
+)
+def test_one_place_knows_where_the_book_lives(tmp_path, environment, repository):
+    folder = clone(tmp_path / "book", "git@github.com:a/b.git")
+    assert find(folder, environment) == repository
+
+
+def test_a_clone_of_a_folder_or_around_the_book_is_no_repository(tmp_path):
+    assert find(clone(tmp_path / "one", str(tmp_path / "origin")), {}) is None
+    assert find(clone(tmp_path / "two", (tmp_path / "origin").as_uri()), {}) is None
+    inside = clone(tmp_path / "three", "https://github.com/a/b") / "copy"
+    inside.mkdir()
+    assert find(inside, {}) is None
+    assert find(tmp_path, {}) is None
+
+
+def test_colab_opens_what_is_on_github_only():
+    github = options(Repository("https://github.com/a/b", "main"))
+    gitlab = options(Repository("https://gitlab.com/a/b", "main"))
+    assert "colab_url" in github["launch_buttons"]
+    assert "colab_url" not in gitlab["launch_buttons"]
+    assert "binderhub_url" in gitlab["launch_buttons"]
 
 
 def test_docstring_is_text_and_not_markup():
@@ -161,3 +246,42 @@ def test_warm_build_takes_a_new_style_sheet_and_runs_nothing(sample, tmp_path):
     assert build(folder).returncode == 0
     assert (folder / "_build/html/_static/book.css").read_text() == "/* new */"
     assert {path: path.stat().st_mtime for path in runs.rglob("*.ipynb")} == before
+
+
+def links(page) -> str:
+    return " ".join(re.findall(r'href="(https?://[^"]+)"', page.read_text("utf-8")))
+
+
+def test_site_of_a_fork_points_at_the_fork(sample, tmp_path):
+    """And a site that nobody can find on the web has no such buttons."""
+    chapter = "notebooks/03_sample.html"
+    for host in ("colab", "mybinder", "github.com", "issues"):
+        assert host not in links(sample / chapter)
+
+    shutil.copytree(sample.parents[1], tmp_path / "fork")
+    folder = clone(tmp_path / "fork", "git@github.com:someone/fork.git")
+    done = build(folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = links(folder / "_build/html" / chapter).replace("&amp;", "&")
+    path = "someone/fork/{}/main/notebooks/03_sample"
+    assert "colab.research.google.com/github/" + path.format("blob") in found
+    assert "mybinder.org/v2/gh/someone/fork/main?urlpath=lab/tree/notebooks" in found
+    assert "github.com/" + path.format("edit") in found
+    assert "/issues/new?template=chapter.yml&chapter=notebooks%2F03_sample" in found
+    # Prose pages can be changed and reported, too, but there is nothing to run.
+    found = links(folder / "_build/html/book/start.html")
+    assert "edit/main/book/start.md" in found and "issues/new" in found
+    assert "colab" not in found and "mybinder" not in found
+
+
+def test_site_gives_out_the_library_and_the_chapters(sample):
+    page = (sample / "book" / "start.html").read_text("utf-8")
+    assert re.search(
+        r'href="\.\./downloads/chapters\.zip".*?\((\d+ kB|0\.\d MB)\)', page
+    )
+    (wheel,) = (sample / "downloads").glob("vaelib-*-py3-none-any.whl")
+    held = zipfile.ZipFile(wheel).namelist()
+    assert {"vaelib/_missing.py", "vaelib/style.mplstyle"} <= set(held)
+    assert any(name.startswith("vaelib/figures/static/") for name in held)
+    names = zipfile.ZipFile(sample / "downloads" / "chapters.zip").namelist()
+    assert f"chapters/{wheel.name}" in names and "chapters/README.txt" in names

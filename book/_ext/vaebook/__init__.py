@@ -7,15 +7,20 @@ One module an idea, each with a `setup` of its own:
 - `live`        figures that move: what they load, shared by all pages
 - `checks`      the mark beside an equation that running code has verified
 - `costs`       the line that says what a page costs to run
+- `timings`     the table of what each chapter's cells cost
 - `numbering`   equations, exercises and theorems numbered by chapter
 - `assets`      everything the browser needs, served by the site itself
+- `accessible`  what other packages leave in the way of screen readers
 - `api`         the page of the library's public names
-- `repository`  links to the repository, when there is one to link to
+- `repository`  where the book lives, and the links that follow from it
+- `first_cell`  the cell by which a chapter fetches vaelib where it is missing
+- `offline`     the wheel and the archive of all chapters that the site gives out
 
 Nothing here knows what a variational autoencoder is.
 """
 
 from vaebook import (
+    accessible,
     api,
     assets,
     checks,
@@ -24,7 +29,9 @@ from vaebook import (
     figures,
     live,
     numbering,
+    offline,
     repository,
+    timings,
 )
 
 MODULES = (
@@ -35,8 +42,11 @@ MODULES = (
     costs,
     numbering,
     assets,
+    accessible,
     api,
     repository,
+    offline,
+    timings,
 )
 
 

@@ -141,9 +141,9 @@ function render({ model, el }) {
         ),
         names: model.get("names"),
         label: "posterior of the drawing on the latent plane",
+        still: true,
       })
     : null;
-  map?.root.setAttribute("role", "img");
   const captioned = (element, text) => h("div", {}, element, h("p", { class: "vf-caption" }, text));
   el.append(
     h("div", { class: "vf-columns vf-draw" },

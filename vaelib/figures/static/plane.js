@@ -2,7 +2,8 @@
 
 // points: Float32Array of pairs; labels: one class number a point; names: of classes.
 // `place(points)` moves the points; `paint(z)` draws, with the marker at z (or null).
-export function plane({ extent, points, labels, names, label }) {
+// A plane that is `still` is a picture; otherwise the reader moves the marker.
+export function plane({ extent, points, labels, names, label, still = false }) {
   const canvas = h("canvas", {
     "aria-hidden": "true",
     style: "position:absolute;inset:0;width:100%;height:100%",
@@ -12,12 +13,15 @@ export function plane({ extent, points, labels, names, label }) {
     style: "position:absolute;inset:0;width:100%;height:100%",
     "aria-hidden": "true",
   });
-  const root = h("div", {
+  const moved = {
     role: "slider",
     "aria-roledescription": "two-dimensional pad",
-    "aria-label": label,
     "aria-valuemin": -extent,
     "aria-valuemax": extent,
+  };
+  const root = h("div", {
+    ...(still ? { role: "img" } : moved),
+    "aria-label": label,
     style: "position:relative;aspect-ratio:1;border:1px solid var(--vf-line);border-radius:3px;overflow:hidden",
   }, canvas, over);
   const at = (value) => (100 * value) / extent;
@@ -88,6 +92,7 @@ export function plane({ extent, points, labels, names, label }) {
     if (!z) return marker.setAttribute("visibility", "hidden");
     marker.setAttribute("visibility", "visible");
     marker.setAttribute("transform", `translate(${at(z[0])} ${-at(z[1])})`);
+    if (still) return;
     set(root, {
       "aria-valuenow": z[0].toFixed(2),
       "aria-valuetext": `z1 ${fixed(z[0])}, z2 ${fixed(z[1])}`,

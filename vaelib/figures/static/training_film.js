@@ -24,8 +24,8 @@ function render({ model, el }) {
     labels,
     names: model.get("names"),
     label: "codes of test images on the latent plane",
+    still: true,
   });
-  map.root.setAttribute("role", "img");
   const decoded = picture(shape);
   const chart = svg("svg", { role: "img" });
   const play = button("play", () => (running ? stop() : start()));
