@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from torch import nn, optim
 from torch.nn import functional as F
+from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
@@ -236,9 +237,7 @@ def to_the_loss(device, seeds):
 def start(name, device):
     """In a fresh process: seconds to the first step, data included, and peak MB."""
     seen = []
-    optim.optimizer.register_optimizer_step_post_hook(
-        lambda *_: seen.append(time.perf_counter())
-    )
+    register_optimizer_step_post_hook(lambda *_: seen.append(time.perf_counter()))
     begin = time.perf_counter()
     epoch, _ = LOOPS[name](vaelib.device(device))
     epoch()
