@@ -46,6 +46,55 @@ def test_tile_keeps_colour():
     assert plots.tile(torch.rand(4, 3, 2, 2), columns=4).shape == (2, 11, 3)
 
 
+def test_tile_clips_so_that_a_picture_is_never_rescaled():
+    tiled = plots.tile(torch.tensor([-0.5, 0.3, 1.7]).view(3, 1, 1, 1), 3, gap=0)
+    torch.testing.assert_close(tiled, torch.tensor([[0.0, 0.3, 1.0]]))
+
+
+def test_tile_refuses_what_are_not_images():
+    with pytest.raises(ValueError, match=r"got \(4, 2, 3, 3\)"):
+        plots.tile(torch.rand(4, 2, 3, 3), 2)
+    with pytest.raises(ValueError, match="columns"):
+        plots.tile(torch.rand(4, 1, 3, 3), 0)
+
+
+def test_rows_are_named_at_their_middle():
+    pictures = {name: torch.rand(2, 1, 3, 4) for name in "abc"}
+    figure = plots.rows(pictures)
+    ax = figure.axes[0]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b", "c"]
+    np.testing.assert_allclose(ax.get_yticks(), [1, 5, 9])
+    np.testing.assert_allclose(picture(figure)[4:7, 5:9], pictures["b"][1, 0])
+
+
+def test_rows_must_match():
+    with pytest.raises(ValueError, match="of one shape"):
+        plots.rows({"a": torch.rand(2, 1, 3, 3), "b": torch.rand(3, 1, 3, 3)})
+    with pytest.raises(ValueError, match="no row"):
+        plots.rows({})
+
+
+DRAWN = {
+    "image_grid": lambda vae, x, **on: plots.image_grid(x, **on),
+    "rows": lambda vae, x, **on: plots.rows({"data": x}, **on),
+    "reconstructions": lambda vae, x, **on: plots.reconstructions(vae, x, **on),
+    "samples": lambda vae, x, **on: plots.samples(vae, 4, **on),
+    "manifold": lambda vae, x, **on: plots.manifold(vae, n=3, **on),
+    "latent_scatter": lambda vae, x, **on: plots.latent_scatter(
+        vae, x, torch.arange(4), **on
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_what_needs_one_axis_is_drawn_where_it_is_told(name):
+    figure, (left, right) = plt.subplots(1, 2)
+    assert DRAWN[name](tiny(), torch.rand(4, 1, 6, 5), ax=right) is figure
+    assert right.has_data() and not left.has_data()
+    assert left.axison and left.get_ylabel() == ""
+    assert plt.get_fignums() == [figure.number]
+
+
 def test_reconstructions_stand_below_their_images():
     vae, x = tiny(), torch.rand(3, 1, 6, 5)
     drawn = picture(plots.reconstructions(vae, x))
@@ -75,6 +124,11 @@ def test_latent_scatter_shows_each_posterior_mean():
     expected = vae.encode(x).mean.detach()[order]
     np.testing.assert_allclose(drawn, expected, rtol=1e-5)
     assert [t.get_text() for t in ax.texts] == ["0", "1", "2"]
+
+
+def test_latent_scatter_needs_a_label_for_each_image():
+    with pytest.raises(ValueError, match="30, got 29"):
+        plots.latent_scatter(tiny(), torch.rand(30, 1, 6, 5), torch.arange(29))
 
 
 def test_samples_draws_as_many_as_asked():

@@ -1,7 +1,8 @@
 """The figures of the book. Each function draws one and returns it.
 
 They look best after plt.style.use("vaelib.style"), and say in their labels what they
-show. Images are drawn at their own resolution, pixels as pixels.
+show. Images are drawn at their own resolution, pixels as pixels. What needs a single
+axis is drawn into `ax` when one is given.
 """
 
 import math
@@ -50,27 +51,39 @@ def image_grid(images: Tensor, columns: int | None = None, ax=None) -> Figure:
     return ax.figure
 
 
-def samples(vae: VAE, n: int = 40, columns: int = 10) -> Figure:
+def samples(vae: VAE, n: int = 40, columns: int = 10, ax=None) -> Figure:
     """Images drawn from the model: z from the prior, the mean of p(x|z) shown."""
-    return image_grid(vae.sample(n), columns)
+    return image_grid(vae.sample(n), columns, ax)
 
 
-def reconstructions(vae: VAE, x: Tensor) -> Figure:
+def reconstructions(vae: VAE, x: Tensor, ax=None) -> Figure:
     """Images (N, C, H, W) above, their reconstructions below."""
-    both = torch.cat([x.cpu(), vae.reconstruct(x).cpu()])
-    figure = image_grid(both, columns=len(x))
-    ax = figure.axes[0]
-    height = x.shape[2] + 1
+    return rows({"data": x, "model": vae.reconstruct(x)}, ax)
+
+
+def rows(pictures: dict[str, Tensor], ax=None) -> Figure:
+    """Rows of N images each, (N, C, H, W), every row with its name on the left."""
+    images = [x.detach().cpu() for x in pictures.values()]
+    shapes = {tuple(x.shape) for x in images}
+    if len(shapes) != 1:
+        raise ValueError(
+            "pictures must hold rows of images of one shape, got "
+            f"{sorted(shapes) or 'no row'}."
+        )
+    figure = image_grid(torch.cat(images), len(images[0]), ax)
+    ax = figure.axes[0] if ax is None else ax
+    height = images[0].shape[2]
+    middles = [k * (height + 1) + (height - 1) / 2 for k in range(len(images))]
     ax.set_axis_on()
     ax.set_xticks([])
-    ax.set_yticks([height / 2, 1.5 * height], ["data", "model"])
+    ax.set_yticks(middles, list(pictures))
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     return figure
 
 
 @torch.no_grad()
-def manifold(vae: VAE, n: int = 20, tail: float = 0.01) -> Figure:
+def manifold(vae: VAE, n: int = 20, tail: float = 0.01, ax=None) -> Figure:
     """A model with two latent dimensions, decoded over its whole plane.
 
     The grid is even in probability: coordinates are quantiles of N(0, 1) from tail to
@@ -84,7 +97,8 @@ def manifold(vae: VAE, n: int = 20, tail: float = 0.01) -> Figure:
     quantiles = torch.special.ndtri(levels)
     z2, z1 = torch.meshgrid(quantiles.flip(0), quantiles, indexing="ij")
     images = vae.decode(torch.stack([z1, z2], -1).reshape(-1, 2)).mean
-    figure, ax = plt.subplots(figsize=(5.6, 5.6))
+    if ax is None:
+        _, ax = plt.subplots(figsize=(5.6, 5.6))
     picture = tile(images, columns=n, gap=0)
     _show(ax, picture)
     height, width = (size / n for size in picture.shape[:2])
@@ -93,11 +107,11 @@ def manifold(vae: VAE, n: int = 20, tail: float = 0.01) -> Figure:
     ax.set_xticks([(i + 0.5) * width - 0.5 for i in shown], names)
     ax.set_yticks([(n - i - 0.5) * height - 0.5 for i in shown], names)
     ax.set(xlabel="$z_1$", ylabel="$z_2$")
-    return figure
+    return ax.figure
 
 
 @torch.no_grad()
-def latent_scatter(vae: VAE, x: Tensor, y: Tensor, dims=(0, 1)) -> Figure:
+def latent_scatter(vae: VAE, x: Tensor, y: Tensor, dims=(0, 1), ax=None) -> Figure:
     """Posterior means of images x (N, C, H, W), coloured by their labels y (N,).
 
     dims names the two latent dimensions shown.
@@ -106,7 +120,8 @@ def latent_scatter(vae: VAE, x: Tensor, y: Tensor, dims=(0, 1)) -> Figure:
         raise ValueError(f"y must have a label an image, {len(x)}, got {len(y)}.")
     mean = vae.encode(x).mean.float().cpu()
     first, second = mean[:, dims[0]], mean[:, dims[1]]
-    figure, ax = plt.subplots(figsize=(5.6, 5.2))
+    if ax is None:
+        _, ax = plt.subplots(figsize=(5.6, 5.2))
     colours = plt.get_cmap("tab10")
     for k, label in enumerate(y.unique().tolist()):
         members = y.cpu() == label
@@ -129,7 +144,7 @@ def latent_scatter(vae: VAE, x: Tensor, y: Tensor, dims=(0, 1)) -> Figure:
         ylabel=f"posterior mean of $z_{{{dims[1] + 1}}}$",
         aspect="equal",
     )
-    return figure
+    return ax.figure
 
 
 def losses(history) -> Figure:

@@ -452,20 +452,28 @@ def test_gradients_of_the_reparameterisation_agree(run):
     assert found["sigma"] == pytest.approx(sigma.grad.item(), abs=1e-6)
 
 
-def test_spherical_interpolation_is_an_arc(run):
-    a, b = torch.randn(2, 6, generator=torch.Generator().manual_seed(4)).double()
-    a, b = 2 * a / a.norm(), 2 * b / b.norm()
+def test_spherical_interpolation_agrees(run):
+    generator = torch.Generator().manual_seed(4)
+    a, b = 2 * torch.randn(2, 40, 6, generator=generator).double()
+    # Codes along one line, and the origin, have no arc between them.
+    special = torch.stack([2 * a[0], -3 * a[1], 0 * a[2], a[3]])
+    ends = torch.cat([b, special, -a[4:5] + 1e-3 * b[4:5]])
+    starts = torch.cat([a, a[:4], a[4:5]])
+    t = [0.0, 0.2, 0.5, 0.9, 1.0]
     found = run(
         ["kit.js", "interpolation.js"],
-        "return [0, .25, .5, .75, 1].map((t) => M.spherical(V.a, V.b, t))",
-        a=a.tolist(),
-        b=b.tolist(),
+        """return V.starts.map((a, i) =>
+             V.t.map((t) => M.spherical(a, V.ends[i], t)))""",
+        starts=starts.tolist(),
+        ends=ends.tolist(),
+        t=t,
     )
-    found = torch.tensor(found).double()
-    torch.testing.assert_close(found[[0, 4]], torch.stack([a, b]), rtol=0, atol=1e-6)
-    torch.testing.assert_close(found.norm(dim=1), torch.full((5,), 2.0).double())
-    steps = (found[1:] - found[:-1]).norm(dim=1)
-    torch.testing.assert_close(steps, steps[:1].expand(4))
+    expected = vaelib.slerp(
+        starts[:, None], ends[:, None], torch.tensor(t, dtype=torch.float64)[:, None]
+    )
+    torch.testing.assert_close(
+        torch.tensor(found, dtype=torch.float64), expected, rtol=0, atol=1e-8
+    )
 
 
 DRAWN = {

@@ -103,7 +103,7 @@ class Film:
             "epoch": fraction * self.epochs,
             "elbo": elbo,
             "points": known["points"],
-            "picture": tile(images.cpu().clamp(0, 1), columns=GRID, gap=0),
+            "picture": tile(images, columns=GRID, gap=0),
         }
 
     def figure(

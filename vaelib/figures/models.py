@@ -49,6 +49,8 @@ def latent_explorer(
     images (`data.test`) are encoded: with two dimensions up to 2000 of them are shown
     as points behind the plane, coloured by label (names gives the labels' names); with
     more, they decide which dimensions come first, by the KL that each one carries.
+    The plane reaches as far as nearly all codes do, though at least to 3 and at most to
+    5: codes farther out are not shown. Without images, and for sliders, it is 3.
 
     The figure holds the decoder's weights as 16-bit floats. It knows VAE.mlp and
     VAE.conv; for other models see `vaelib.explore`. Read and set `.z` from Python.
@@ -305,8 +307,7 @@ def loss_scales(
 
     With "sums" and a pixel variance of 1/2 the loss is the negative ELBO up to a
     constant. A mean over pixels multiplies beta by their number, a mean over everything
-    by pixels / latent dimensions, and a variance sigma^2 other than 1/2 by
-    1 / (2 sigma^2).
+    by pixels / latent dimensions, and a variance s^2 other than 1/2 by 1 / (2 s^2).
 
     models maps beta to a VAE trained with it (at most eight); the one whose beta is
     nearest shows what that does: eight of the images, their reconstructions, and
@@ -330,7 +331,7 @@ def loss_scales(
                 16, latent_dim(vae), generator=torch.Generator().manual_seed(0)
             )
             rows = [x.cpu(), vae.reconstruct(x).cpu(), vae.decode(z).mean.cpu()]
-            sheet = tile(torch.cat(rows).clamp(0, 1), 8, gap=0)
+            sheet = tile(torch.cat(rows), 8, gap=0)
             sheets.append(
                 sheet.unsqueeze(0) if sheet.ndim == 2 else sheet.movedim(-1, 0)
             )

@@ -67,7 +67,7 @@ def png(x, columns: int) -> bytes:
 
     file = io.BytesIO()
     # One colour axis always, so that no colour map is applied to grey images.
-    picture = tile(x.clamp(0, 1), columns, gap=0).nan_to_num(0)
+    picture = tile(x, columns, gap=0).nan_to_num(0)
     picture = picture if picture.ndim == 3 else picture[..., None].expand(-1, -1, 3)
     image.imsave(file, picture.numpy(), format="png")
     return file.getvalue()

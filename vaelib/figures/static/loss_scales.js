@@ -58,7 +58,7 @@ function render({ model, el }) {
       slider(figure, { key: "latent", label: "latent dimensions",
         name: "number of latent dimensions", min: 1, max: 128, step: 1,
         show: (v) => fixed(v, 0) }),
-      slider(figure, { key: "log_variance", label: [symbol("σ"), h("sup", {}, "2"),
+      slider(figure, { key: "log_variance", label: [symbol("s"), h("sup", {}, "2"),
         " of a pixel"], name: "variance of a pixel", min: -4, max: 0.5, step: 0.02,
         show: (v) => short(10 ** v) }),
     ),
