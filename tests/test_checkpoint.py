@@ -105,6 +105,7 @@ def test_a_model_of_ones_own_can_be_resumed_and_is_told_apart(x, tmp_path):
 
     def own(width):
         built = vaelib.VAE.mlp((1, 28, 28), hidden=(width,), latent_dim=2)
+        built.decoder.again = built.decoder.logits  # weights of two names
         return vaelib.VAE(built.encoder, built.decoder, built.prior)
 
     fit(own(16), x, 1, checkpoint=path)

@@ -88,25 +88,14 @@ def test_it_learns_every_likelihood(digits):
         assert history["elbo"] == sorted(history["elbo"]), name
 
 
-def interrupt_at(fit_step, monkeypatch):
-    """Raise KeyboardInterrupt inside a given training step."""
-    steps = 0
-    elbo = vaelib.VAE.elbo
-
-    def interrupted(self, *args, **kwargs):
-        nonlocal steps
-        steps += 1
-        if steps == fit_step:
+def test_an_interrupted_fit_returns_its_history_and_a_usable_model(digits):
+    def beta(done):  # asked for before each step
+        if done >= 0.5:
             raise KeyboardInterrupt
-        return elbo(self, *args, **kwargs)
+        return 1.0
 
-    monkeypatch.setattr(vaelib.VAE, "elbo", interrupted)
-
-
-def test_an_interrupted_fit_returns_its_history_and_a_usable_model(digits, monkeypatch):
     vae = small()
-    interrupt_at(16, monkeypatch)
-    history = vaelib.fit(vae, few(digits), 3, batch_size=100, progress=False)
+    history = vaelib.fit(vae, few(digits), 3, batch_size=100, beta=beta, progress=False)
     assert history.interrupted and "interrupted" in repr(history)
     assert history["epoch"] == [1, pytest.approx(1.5)]
     assert vae.reconstruct(few(digits, 3)).isfinite().all()
@@ -165,35 +154,31 @@ def test_an_explosion_is_caught_without_looking_at_every_step(digits, monkeypatc
     assert torch.equal(weights(vae), start)
 
 
-def test_a_gpu_is_waited_for_every_fiftieth_step_only(monkeypatch):
-    """Where nothing waits, looks are rare; the bar takes what they have read."""
-    looks = []
-    look = training.Meter.look
+@pytest.fixture
+def looks(monkeypatch):
+    """The steps at which fit looks, where it does not at each, as on a GPU."""
+    monkeypatch.setattr(training, "CHECK_EVERY", {})
+    steps, look = [], training.Meter.look
 
     def counted(self, step, weights=()):
-        looks.append(step)
+        steps.append(step)
         look(self, step, weights)
 
     monkeypatch.setattr(training.Meter, "look", counted)
-    monkeypatch.setattr(training, "CHECK_EVERY", {})
+    return steps
+
+
+def test_a_gpu_is_waited_for_every_fiftieth_step_only(looks):
+    """Where nothing waits, looks are rare; the bar takes what they have read."""
     vae = vaelib.VAE.mlp((1, 2, 2), hidden=(2,), latent_dim=1)
     vaelib.fit(vae, torch.rand(600, 1, 2, 2), 1, batch_size=1, device="cpu")
     assert looks[0] == 1 and looks[-1] == 600
     assert 10 < len(looks) < 30  # 12 or so after the first steps have warmed up
 
 
-def test_a_slow_training_looks_about_once_a_second(monkeypatch):
-    monkeypatch.setattr(training, "CHECK_EVERY", {})
+def test_a_slow_training_looks_about_once_a_second(looks, monkeypatch):
     clock = iter(range(1000))
     monkeypatch.setattr(training.time, "perf_counter", lambda: 0.5 * next(clock))
-    looks = []
-    look = training.Meter.look
-
-    def counted(self, step, weights=()):
-        looks.append(step)
-        look(self, step, weights)
-
-    monkeypatch.setattr(training.Meter, "look", counted)
     vaelib.fit(small(), torch.rand(6, 1, 28, 28), 1, batch_size=1, progress=False)
     assert looks[:3] == [1, 3, 6]
 

@@ -32,13 +32,13 @@ class Checkpoint:
 
     def read(self, vae: VAE, adam: torch.optim.Adam) -> list[dict]:
         """Put vae and adam where they were, and give the rows; none without a file."""
-        found = self.path.exists()
-        if self.processes.total([float(found)])[0] not in (0, self.processes.world):
+        exists = self.path.exists()
+        if self.processes.total([float(exists)])[0] not in (0, self.processes.world):
             raise FileNotFoundError(
                 f"Not every process sees the checkpoint {self.path}; name a file on a "
                 "disk that all machines share."
             )
-        if not found:
+        if not exists:
             return []
         try:
             with safetensors.safe_open(self.path, framework="pt") as file:

@@ -188,15 +188,15 @@ def fit(
     return history
 
 
-def train_epoch(vae, bound, pairs, adam, lr, beta, networks, meter, good) -> None:
-    """One pass over random batches. Fills good with the weights it starts from."""
+def train_epoch(vae, bound, pairs, adam, lr, beta, networks, meter, good):
+    """One pass over random batches; good gets the weights it starts from."""
     for step, (x, size) in enumerate(pairs, start=1):
         done = (meter.epoch - 1 + (step - 1) / meter.steps) / meter.epochs
         adam.param_groups[0]["lr"] = _at("lr", lr, done)
         with networks:
             elbo = bound(x, beta=_at("beta", beta, done))
         adam.zero_grad()
-        (-elbo.value.sum() / size).backward()  # the mean, also over several processes
+        (-elbo.value.sum() / size).backward()  # the mean, over all processes
         meter.add(elbo, size)
         if meter.is_due(step):
             meter.look(step)  # raises when the loss is not finite
