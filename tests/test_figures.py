@@ -1,6 +1,8 @@
 """Live figures without a browser: what Python packs, computes and refuses."""
 
 import asyncio
+import base64
+import html
 import json
 import math
 import re
@@ -12,6 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+import traitlets
 from torch import nn
 
 import vaelib
@@ -335,6 +338,100 @@ def test_convolutions_that_the_page_cannot_compute_are_refused(layer):
 def test_bad_input_is_one_sentence_that_names_the_argument(make, word):
     with pytest.raises(ValueError, match=word):
         make()
+
+
+# Questions.
+
+
+def asked(text="Is 0 < <i>q</i>?", right=1, why="Because <sup>2</sup>."):
+    from vaelib.exercises import Choice, Question
+
+    choices = [
+        Choice(f"choice <i>z</i><sub>{k}</sub>", f"{why} sentence {k}", k == right)
+        for k in range(3)
+    ]
+    return Question(text, tuple(choices))
+
+
+HOSTILE = '<img src=x onerror="a()"> <i onclick=b()> <script>d()</script> & <b>e'
+
+
+def test_a_quiz_is_html_without_a_kernel(static, comms):
+    quiz = figures.Quiz([asked(), asked(right=0)])
+    bundle = quiz._repr_mimebundle_()
+    assert not comms and set(bundle) == {"text/html", "text/plain"}
+    page = bundle["text/html"]
+    assert "<noscript>" in page and not re.search(r"https?://(?!www.w3.org)", page)
+    host = re.search(r'data-live-figure="([^"]*)"', page)[1]
+    state = json.loads(html.unescape(host))["state"]
+    assert state["chosen"] == [[], []]
+    one = state["questions"][0]
+    assert one["text"] == ["Is 0 < ", ["i", ["q"]], "?"]
+    assert one["choices"][1] == ["choice ", ["i", ["z"]], ["sub", ["1"]]]
+    key = json.loads(base64.b64decode(one["key"]))
+    assert [right for right, _ in key] == [False, True, False]
+    assert key[1][1] == ["Because ", ["sup", ["2"]], ". sentence 1"]
+
+
+def test_the_answers_of_a_quiz_are_not_in_plain_sight(static):
+    page = figures.Quiz([asked()]).to_html()
+    assert "choice" in page and "sentence" not in page.split("data-live-blob")[0]
+    assert "sentence 1" in html.unescape(page)  # yet they are in the still
+
+
+def test_no_text_of_a_quiz_brings_an_element_into_the_page():
+    quiz = figures.Quiz([asked(HOSTILE, why=f"{HOSTILE}<sup>2</sup>")])
+    assert quiz.questions[0]["text"] == [HOSTILE]  # letters, all of it
+    tags = re.findall(r"<(\w+)([^>]*)>", quiz.still())
+    assert {tag for tag, _ in tags} <= {"div", "ol", "li", "p", "b", "i", "sub", "sup"}
+    assert not any(re.search(r"\bon\w+=", attributes) for _, attributes in tags)
+    assert html.unescape(quiz.still()).count(HOSTILE) == 2
+
+
+def test_a_quiz_on_paper_has_the_answers_after_the_questions():
+    quiz = figures.Quiz([asked(), asked("Second?", right=2)])
+    text = html.unescape(re.sub("<[^>]*>", "", quiz.still()))
+    assert text.index("Second?") < text.index("Answers") < text.index("sentence")
+    answers = text[text.index("Answers") :]
+    assert re.findall(r"([a-c]) Because 2\. sentence (\d)", answers) == [
+        ("b", "1"),
+        ("c", "2"),
+    ]
+
+
+def test_a_quiz_reads_well_in_a_terminal():
+    question = asked("The σ<sup>2</sup> of <code>logvar</code>, " + 12 * "a word ")
+    lines = repr(figures.Quiz([question, asked()])).split("\n")
+    assert max(map(len, lines)) <= 76 and not re.search("<[a-z/]", "".join(lines))
+    assert lines[2].startswith("1. The σ^2 of `logvar`, a word")
+    assert lines[3].startswith("   word")
+    assert lines[4:7] == [f"   {c}) choice z_{k}" for k, c in enumerate("abc")]
+    assert lines[8] == "2. Is 0 < q?" and "JupyterLab" in lines[-1]
+
+
+def test_python_knows_what_was_chosen_in_a_quiz(comms, monkeypatch):
+    monkeypatch.delenv("VAELIB_STATIC", raising=False)
+    quiz = figures.Quiz([asked(), asked(right=0), asked()])
+    assert "jupyter.widget" in comms and quiz.right_at_once == 0
+    quiz.chosen = [[1], [2, 0], []]
+    assert quiz.right_at_once == 1
+    for bad in ([[1]], [[3], [], []]):
+        with pytest.raises(traitlets.TraitError, match="chosen must"):
+            quiz.chosen = bad
+    assert quiz.chosen == [[1], [2, 0], []]
+
+
+@pytest.mark.parametrize(
+    ("questions", "words"),
+    [
+        ([], "at least one question"),
+        ([asked("<i>q")], "<i> is not closed"),
+        ([asked("<i><sub>q</i></sub>")], "</i> closes what is not open"),
+    ],
+)
+def test_a_quiz_says_what_is_wrong_with_it(questions, words):
+    with pytest.raises(ValueError, match=words):
+        figures.Quiz(questions)
 
 
 # Sliders on the live kernel.

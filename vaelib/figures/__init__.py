@@ -18,10 +18,12 @@ from vaelib.figures.models import (
     latent_explorer,
     loss_scales,
 )
+from vaelib.figures.quiz import Quiz
 
 __all__ = [
     "Film",
     "LiveFigure",
+    "Quiz",
     "bayes",
     "draw_digit",
     "elbo_gap",

@@ -47,6 +47,7 @@ class LiveFigure(anywidget.AnyWidget):
 
     modules: tuple[str, ...] = ()
     height = 420  # CSS pixels kept free on a page until the figure is drawn
+    promise = "This figure moves"  # what a still picture of it cannot
 
     label = traitlets.Unicode().tag(sync=True, live=True)
     prompt = traitlets.Unicode().tag(sync=True, live=True)
@@ -93,11 +94,12 @@ class LiveFigure(anywidget.AnyWidget):
             "state": {k: v for k, v in state.items() if not isinstance(v, bytes)},
         }
         sentence = (
-            f"<p>{html.escape(self.label)}. This figure moves with JavaScript on.</p>"
+            f"<p>{html.escape(self.label)}. {self.promise} with JavaScript on.</p>"
         )
         return "\n".join(
             [
                 f'<div class="vf-host" style="min-height:{self.height}px" '
+                f'data-live-promise="{self.promise}" '
                 f'data-live-figure="{html.escape(json.dumps(figure))}">'
                 f"<noscript>{self.still()}{sentence}</noscript></div>",
                 *(

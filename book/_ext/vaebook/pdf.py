@@ -64,6 +64,7 @@ pre) { break-inside: avoid; }
 .bd-article .pst-scrollable-table-container { overflow: visible; }
 .vb-still { margin: 10pt 0; text-align: center; break-inside: avoid;
   font-family: var(--vb-sans); font-size: 9pt; }
+.vb-still:has(.vf-questions-still) { break-inside: auto; }
 .vb-still :is(svg, img) { max-height: 80mm; }
 a { text-decoration: none !important; }
 .vb-mark { position: absolute; width: 2px; height: 2px; color: transparent; }
@@ -86,7 +87,7 @@ PREPARE = """([page, live, mark_at, named]) => {
     const link = document.createElement("a");
     link.textContent = `${page} on the website`;
     link.href = `${location.href.split(/[?#]/)[0]}?${live}#${section}`;
-    line.append(`${label}. This figure moves: `, link, ".");
+    line.append(`${label}. ${host.dataset.livePromise}: `, link, ".");
     still.append(line);
     host.replaceWith(still);
   }
