@@ -8,7 +8,8 @@ A patient is a copy of it with one mistake that was met in published code.
 - `examinations.py`: five tests of a loss that need no data and no training.
 - `beds.py`, `half_cures.py`, `records.py`: the broken losses, the answers to expect,
   and the record of each patient.
-- `answers.py`, `patients.py`: compare an answer with these, and say what it is.
+- `answers.py`: ask a loss, and judge what it gave.
+- `patients.py`: each patient is an exercise of `vaelib.exercises`.
 
 To add a patient: write the broken function, with a docstring that names the mistake,
 and append a Patient to PATIENTS. From then on it can be checked, and its bug is
@@ -19,7 +20,6 @@ from vaelib.clinic.beds import importance_weighted
 from vaelib.clinic.examinations import (
     EXAMINATIONS,
     Examination,
-    Finding,
     Phantom,
     copy,
     examine,
@@ -29,7 +29,7 @@ from vaelib.clinic.examinations import (
     slope,
 )
 from vaelib.clinic.net import SHAPE, Net, healthy
-from vaelib.clinic.patients import Patient, Report, check, patient
+from vaelib.clinic.patients import Patient, check, patient
 from vaelib.clinic.records import PATIENTS
 from vaelib.clinic.ward import admit, pictures, report, swap, train
 
@@ -38,11 +38,9 @@ __all__ = [
     "PATIENTS",
     "SHAPE",
     "Examination",
-    "Finding",
     "Net",
     "Patient",
     "Phantom",
-    "Report",
     "admit",
     "check",
     "copy",

@@ -1,92 +1,104 @@
-"""What an answer does on fixed inputs, and whether two answers do the same."""
+"""What a loss gives, as named tensors, and what they say of it."""
+
+import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 from vaelib._state import seeded
-from vaelib.clinic.examinations import grey_noise
+from vaelib.clinic.examinations import EXAMINATIONS, grey_noise
 from vaelib.clinic.net import Net
+from vaelib.exercises.exercise import same
+from vaelib.exercises.probes import Given, attempted, function
+from vaelib.exercises.report import Finding
+
+BATCH, REPEATS, DRAWS = 8, 8, 25
+NOISE = "average over the noise"
 
 
-class NotAttempted(Exception):
-    """The function gave None."""
+def networks(generator: torch.Generator) -> Given:
+    """New networks, by their seeds, and what they see; and one look closer."""
+    modes = {"a network": True, "another": True, "one in evaluation mode": False}
+    cases = {}
+    for case, training in modes.items():
+        seed = torch.randint(2**31, (), generator=generator).item()
+        cases[case] = seed, grey_noise(BATCH, generator), training
+    return cases | {"examined": ()}
 
 
-def probe_loss(loss) -> list[Tensor]:
-    """Values and encoder gradients on three nets: two in training, one not."""
-    out = []
-    for seed, training in ((1, True), (2, True), (3, False)):
-        with seeded(seed):
-            net = Net().train(training)
-            x = grey_noise(8)
-            value = loss(net, x)
-        if value is None:
-            raise NotAttempted
-        if not isinstance(value, Tensor) or value.dim() > 0:
-            got = getattr(value, "shape", type(value).__name__)
-            raise TypeError(f"a loss is one number, a tensor of shape (), got {got}.")
-        slopes = torch.autograd.grad(
-            value, list(net.vae.encoder.parameters()), allow_unused=True
-        )
-        weights = net.vae.encoder.parameters()
-        pairs = zip(slopes, weights, strict=True)
-        flat = [torch.zeros(w.numel()) if s is None else s.flatten() for s, w in pairs]
-        out += [value.detach(), torch.cat(flat)]
+def ask(loss, given: Given) -> dict[str, Tensor]:
+    """The numbers of a loss: on each network, and where it is to be examined."""
+    function(loss)
+    out = {}
+    for case, arguments in given.items():
+        out |= on_network(loss, case, *arguments) if arguments else examined(loss)
     return out
 
 
-def probe_bound(bound) -> list[Tensor]:
-    """Bounds of seven images from five log-weights each, moderate and far from 0."""
-    generator = torch.Generator().manual_seed(0)
-    log_w = 3 * torch.randn(5, 7, generator=generator)
-    out = []
-    for shift in (0.0, -1000.0):
-        value = bound(log_w + shift)
-        if value is None:
-            raise NotAttempted
-        if not isinstance(value, Tensor) or value.shape not in ((7,), (5,)):
-            got = tuple(getattr(value, "shape", ())) or type(value).__name__
-            raise TypeError(
-                f"of log-weights (5, 7) come bounds of shape (7,), got {got}."
-            )
-        out.append(value.detach())
-    return out
+def on_network(loss, case: str, seed: int, x: Tensor, training: bool) -> dict:
+    """Value, and gradient by the weights of the encoder."""
+    with seeded(seed):
+        net = Net().train(training)
+        value = loss(net, x.clone())
+    attempted(value)
+    if not isinstance(value, Tensor) or value.dim() > 0:
+        got = getattr(value, "shape", type(value).__name__)
+        raise TypeError(f"a loss is one number, a tensor of shape (), got {got}.")
+    weights = list(net.vae.encoder.parameters())
+    slopes = [torch.zeros_like(w) for w in weights]
+    if value.requires_grad:
+        slopes = torch.autograd.grad(value, weights, materialize_grads=True)
+    gradient = torch.cat([s.flatten() for s in slopes])
+    return {f"value on {case}": value.detach(), f"gradient on {case}": gradient}
 
 
-PROBES = {"loss": probe_loss, "bound": probe_bound}
+def examined(loss) -> dict[str, Tensor]:
+    """What each examination measures, one nan where it cannot; and the mean over the
+    noise of a larger batch, with the variance of that mean.
+    """
+    out = {}
+    for exam in EXAMINATIONS:
+        try:
+            numbers = exam.measure(loss)
+        except Exception:
+            numbers = math.nan
+        out[exam.__name__] = torch.tensor(numbers, dtype=torch.float64)
+    with seeded(0), torch.no_grad():
+        net, x = Net(), grey_noise(BATCH).repeat(REPEATS, 1, 1, 1)
+        draws = torch.stack([loss(net, x) for _ in range(DRAWS)])
+    return out | {NOISE: torch.stack([draws.mean(), draws.var() / DRAWS])}
 
 
-def same(out: list[Tensor], other: list[Tensor]) -> bool:
-    """Equal to rounding, or by the factor of a sum over the batch of 8 throughout."""
-    if [o.shape for o in out] != [o.shape for o in other]:
-        return False
-    for factor in (1.0, 8.0):
-        if all(
-            torch.allclose(a, factor * b, rtol=1e-5, atol=1e-5 * factor, equal_nan=True)
-            for a, b in zip(out, other, strict=True)
-        ):
-            return True
-    return False
+def alike(out: dict, other: dict, names, rtol: float, atol: float) -> bool:
+    """Whether value and gradient are the same on each network, or all of them larger
+    by the size of the batch: a sum over it.
+    """
+    names = [name for name in names if name.split()[0] in ("value", "gradient")]
+    return any(
+        same(out, {n: by * other[n] for n in names}, names, rtol, by * atol)
+        for by in (1, BATCH)
+    )
 
 
-def same_on_average(loss, other, draws=100) -> bool:
-    """Equal in the mean over the noise, to four standard errors."""
-    with seeded(5):
-        net, x = Net(), grey_noise(16)
-        with torch.no_grad():
-            a = torch.stack([loss(net, x) for _ in range(draws)])
-            b = torch.stack([other(net, x) for _ in range(draws)])
-    for factor in (1, len(x)):  # a mean, or a sum, over the batch
-        error = ((a.var() + factor**2 * b.var()) / draws).sqrt()
-        if abs(a.mean() - factor * b.mean()) < 4 * error + factor * 1e-4:
-            return True
-    return False
-
-
-def difference(out: list[Tensor], due: list[Tensor]) -> str:
-    """What is wrong with these bounds, in a sentence."""
-    if out[0].shape != due[0].shape:
-        return "It gives a number a sample, not a number an image."
-    if not all(o.isfinite().all() for o in out):
-        return "It overflows for log-weights near -1000: use torch.logsumexp."
-    return f"The first bound should be {due[0][0]:.3f}, and is {out[0][0]:.3f}."
+def verdict(out: dict, given: Given, due: dict) -> Iterator[Finding]:
+    """Right where value and gradient are; or else, for a loss with noise of its own,
+    where all examinations are passed and the average over the noise is right.
+    """
+    if alike(out, due, due, rtol=1e-5, atol=1e-5):
+        yield Finding(True, "values and gradients, on three networks")
+        return
+    for exam in EXAMINATIONS:
+        name = exam.__name__
+        found = Finding(False, "cannot be made; of `net`, call `encode` and `decode`")
+        if out[name].shape == due[name].shape:
+            found = exam.verdict(*out[name].tolist())
+        yield Finding(found.ok, f"{name}: {found.text}")
+    (mean, doubt), (right, also) = out[NOISE].tolist(), due[NOISE].tolist()
+    close = [  # to four standard errors, a mean or a sum over the batch
+        abs(mean - by * right) < 4 * math.sqrt(doubt + by**2 * also) + by * 1e-4
+        for by in (1, BATCH * REPEATS)
+    ]
+    batch = " (over the batch)" if close[1] else ""
+    text = f"{NOISE}: {mean:.2f}{batch}; due {right:.2f} nats an image"
+    yield Finding(any(close), text)

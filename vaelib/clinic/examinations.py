@@ -3,6 +3,7 @@
 Most use a phantom: a net with known answers, so that the loss has a known value.
 """
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from vaelib._state import seeded
 from vaelib.clinic.net import SHAPE, Net
 from vaelib.divergences import kl_standard_normal
+from vaelib.exercises.report import Finding
 
 
 class Phantom:
@@ -30,56 +32,99 @@ class Phantom:
         return self.logits.expand(len(z), *SHAPE)
 
 
-@dataclass(frozen=True)
-class Finding:
-    """Whether an examination was passed, and a sentence with its numbers."""
+def judged_by(verdict):
+    """Make a measurement of a loss an examination, which gives a Finding on it.
 
-    ok: bool
-    text: str
+    The two can be had apart, as `measure` and `verdict`, so that what a stranger wrote
+    is measured in a sandbox and judged outside it.
+    """
+
+    def examination_by(measure):
+        @functools.wraps(measure)
+        def examination(loss) -> Finding:
+            return verdict(*measure(loss))
+
+        examination.measure, examination.verdict = measure, verdict
+        return examination
+
+    return examination_by
 
 
-def ignorance(loss) -> Finding:
+def pays(nats: float, what: str):
+    """The verdict on a value: nats an image, or their sum over a batch of 16."""
+
+    def verdict(value) -> Finding:
+        close = [math.isclose(value, c * nats, rel_tol=1e-4) for c in (1, 16)]
+        batch = " (over the batch)" if close[1] else ""
+        text = f"{what}: {value:.2f}{batch}; due {nats:.2f} nats an image"
+        return Finding(any(close), text)
+
+    return verdict
+
+
+def grey_noise(n: int, generator: torch.Generator | None = None) -> Tensor:
+    """Grey noise: no examination needs more."""
+    generator = generator or torch.Generator().manual_seed(0)
+    return 0.02 + 0.96 * torch.rand(n, *SHAPE, generator=generator)
+
+
+GREY = grey_noise(16)
+ENTROPY = torch.special.entr(torch.stack([GREY, 1 - GREY])).sum().item() / len(GREY)
+COIN = math.prod(SHAPE) * math.log(2)
+CODE = 10 * kl_standard_normal(torch.tensor(0.5), torch.tensor(-1.0)).item()
+
+
+def charge(loss, phantom) -> tuple[float]:
+    with seeded(0):
+        return (loss(phantom, GREY.clone()).item(),)
+
+
+@judged_by(pays(COIN, "the coin"))
+def ignorance(loss):
     """A decoder that always says one half, a code that says nothing: 784 log 2."""
-    x = grey_noise(16)
-    expected = math.prod(SHAPE) * math.log(2)
-    return _value(loss, Phantom(), x, expected, "the coin")
+    return charge(loss, Phantom())
 
 
-def copy(loss) -> Finding:
+@judged_by(pays(ENTROPY, "a perfect copy"))
+def copy(loss):
     """A perfect copy at no cost of code still pays the entropy of the grey pixels."""
-    x = grey_noise(16)
-    entropy = torch.special.entr(x) + torch.special.entr(1 - x)
-    expected = entropy.flatten(1).sum(1).mean().item()
-    return _value(loss, Phantom(logits=torch.logit(x)), x, expected, "a perfect copy")
+    return charge(loss, Phantom(logits=torch.logit(GREY)))
 
 
-def price(loss) -> Finding:
+@judged_by(pays(COIN + CODE, f"{CODE:.2f} of code"))
+def price(loss):
     """A code away from the prior costs its KL on top of the coin."""
-    mu, logvar = torch.tensor(0.5), torch.tensor(-1.0)
-    kl = 10 * kl_standard_normal(mu, logvar).item()
-    expected = math.prod(SHAPE) * math.log(2) + kl
-    return _value(
-        loss, Phantom(mu, logvar), grey_noise(16), expected, f"{kl:.2f} of code"
-    )
+    return charge(loss, Phantom(mu=0.5, logvar=-1.0))
 
 
-def noise(loss) -> Finding:
+def spread(*numbers) -> Finding:
+    """The verdict on mean and spread of the codes, in training and in evaluation."""
+    pairs = zip(numbers, (3, 0.5, 3, 0.5), strict=True)
+    text = "mean {:.2f}, spread {:.2f}; in evaluation {:.2f}, {:.2f}; due 3, 0.5"
+    return Finding(all(abs(a - b) < 0.05 for a, b in pairs), text.format(*numbers))
+
+
+@judged_by(spread)
+def noise(loss):
     """The codes that reach the decoder are spread as q(z|x) says, in both modes."""
+    numbers = []
     for training in (True, False):
         phantom = Phantom(mu=3.0, logvar=math.log(0.25), training=training)
         with seeded(0):
             loss(phantom, grey_noise(400))
-        centre, spread = phantom.z.mean().item(), phantom.z.std().item()
-        ok = abs(centre - 3) < 0.05 and abs(spread - 0.5) < 0.05
-        if not ok:
-            break
-    where = "" if ok or training else " in evaluation mode"
-    return Finding(
-        ok, f"z has mean {centre:.2f}, spread {spread:.2f}{where}; due 3.00 and 0.50"
-    )
+        numbers += [phantom.z.mean().item(), phantom.z.std().item()]
+    return numbers
 
 
-def slope(loss) -> Finding:
+def agreement(autograd, finite) -> Finding:
+    """The verdict on two slopes."""
+    ok = math.isclose(autograd, finite, rel_tol=1e-3, abs_tol=1e-6)
+    text = f"slope {autograd:.4g} by autograd, {finite:.4g} by difference"
+    return Finding(ok, text)
+
+
+@judged_by(agreement)
+def slope(loss):
     """Autograd's slope against a finite difference, along one direction.
 
     The noise is frozen by its seed. Only the encoder's weights move.
@@ -97,16 +142,13 @@ def slope(loss) -> Finding:
         with seeded(2):
             return loss(net, x)
 
-    here = value()
-    if not here.requires_grad:
-        return Finding(False, "the loss carries no gradient at all")
-    slopes = torch.autograd.grad(here, weights, allow_unused=True)
-    pairs = zip(slopes, ways, strict=True)
-    autograd = sum((s * way).sum().item() for s, way in pairs if s is not None)
+    here, autograd = value(), 0.0
+    if here.requires_grad:
+        slopes = torch.autograd.grad(here, weights, materialize_grads=True)
+        pairs = zip(slopes, ways, strict=True)
+        autograd = sum((s * way).sum().item() for s, way in pairs)
     finite = (value(1e-6) - value(-2e-6)).item() / 2e-6  # from 1e-6 to -1e-6
-    ok = math.isclose(autograd, finite, rel_tol=1e-3, abs_tol=1e-6)
-    text = f"slope {autograd:.4g} by autograd, {finite:.4g} by difference"
-    return Finding(ok, text)
+    return autograd, finite
 
 
 EXAMINATIONS = (ignorance, copy, price, noise, slope)
@@ -139,19 +181,3 @@ class Examination:
             for name, finding in self.findings.items()
         ]
         return "\n".join(["| examination | | finding |", "|---|---|---|", *rows])
-
-
-def _value(loss, phantom, x, expected, what) -> Finding:
-    with seeded(0):
-        value = loss(phantom, x).item()
-    close = [math.isclose(value, c * expected, rel_tol=1e-4) for c in (1, len(x))]
-    batch = " (over the batch)" if close[1] else ""
-    return Finding(
-        any(close), f"{what}: {value:.2f}{batch}; due {expected:.2f} nats an image"
-    )
-
-
-def grey_noise(n: int) -> Tensor:
-    """Grey noise: no examination needs more."""
-    grey = torch.rand(n, *SHAPE, generator=torch.Generator().manual_seed(0))
-    return 0.02 + 0.96 * grey

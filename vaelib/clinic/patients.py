@@ -1,167 +1,103 @@
-"""Patients, and what a check of an answer says."""
+"""Patients: exercises whose mistakes include the bugs of all other patients."""
 
-import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from vaelib import _checks as checks
-from vaelib.clinic.answers import (
-    PROBES,
-    NotAttempted,
-    difference,
-    same,
-    same_on_average,
-)
-from vaelib.clinic.examinations import examine
+from vaelib.clinic import answers
 from vaelib.clinic.half_cures import bound
 from vaelib.clinic.net import healthy
+from vaelib.exercises.exercise import Exercise, sentence
+from vaelib.exercises.report import Report
 from vaelib.listing import Source, source
 
 
-@dataclass(frozen=True)
-class Patient:
-    """A function with one bug, how it is mended, and how to tell.
+@dataclass(frozen=True, repr=False)
+class Patient(Exercise):
+    """A function with one bug, `broken`, that is to be mended.
 
-    kind says what the function is: a "loss" of (net, x), or a "bound" of log-weights
-    (samples, images). mistakes are half-cures, alternatives are cures that differ from
-    `mended`. The docstring of each of these functions is what a check says of it.
+    Unless told otherwise it is a loss of (net, x), and `healthy` is right. `mistakes`
+    are half-cures, `alternatives` are cures of another kind; the docstring of each of
+    these functions is what a check says of it. A patient without a `task` lies in the
+    clinic only, and shows nothing but his chart.
     """
 
-    bed: str
-    name: str
-    broken: Callable
-    hints: tuple[str, ...]  # from vague to plain
-    met: tuple[str, ...]  # where it was met: a document, or owner/repository#thread
-    mended: Callable = healthy
-    kind: str = "loss"
-    mistakes: tuple[Callable, ...] = ()
-    alternatives: tuple[Callable, ...] = ()
+    name: str = ""
+    title: str = ""
+    kind: str = "diagnose"
+    points: float = 2
+    task: str = ""
+    reference: Callable | None = healthy
+    probe: Callable = answers.ask
+    given: Callable = answers.networks
+    verify: Callable | None = answers.verdict
+    alike: Callable | None = answers.alike
+    bed: str = ""
+    met: tuple[str, ...] = ()  # where: a document, or owner/repository#thread
 
     def __post_init__(self):
-        for function in (self.broken, *self.mistakes, *self.alternatives):
-            if not function.__doc__:
-                raise ValueError(
-                    f"{function.__name__} needs a docstring: one sentence that names "
-                    "the mistake, for the check to say."
-                )
+        code = self.chart.code
+        needed = ["binary_cross_entropy_with_logits", "softplus"]
+        needed = ", ".join(name for name in needed if f"{name}(" in code)
+        needed = f"from torch.nn.functional import {needed}\n\n\n" if needed else ""
+        usual = {
+            "name": f"clinic-bed-{self.bed.lower()}",
+            "title": f"Bed {self.bed}",
+            "start": needed + code,
+        }
+        for field, value in usual.items():
+            if not getattr(self, field):
+                object.__setattr__(self, field, value)
+        super().__post_init__()
+
+    @property
+    def chart(self) -> Source:
+        """The broken function as it was met; its docstring would give it away."""
+        return source(self.broken, docstring=False)
 
     @property
     def diagnosis(self) -> str:
         """The sentence that names the mistake."""
         return sentence(self.broken)
 
-    def check(self, answer) -> "Report":
-        """Is the answer right? If not, what is its mistake?"""
-        if answer is None or answer is Ellipsis:
-            return self._report("not attempted", "Give the check your function.")
-        if not callable(answer):
-            return self._report(
-                "not yet", f"Give the function itself, not a {type(answer).__name__}."
-            )
-        probe = PROBES[self.kind]
-        try:
-            out = probe(answer)
-        except (NotAttempted, NotImplementedError):
-            return self._report("not attempted", "The function returns nothing yet.")
-        except Exception as error:
-            return self._report("not yet", f"It raises {type(error).__name__}: {error}")
-        if same(out, probe(self.mended)):
-            return self._report("passed", "It agrees with the mended function.")
-        for function in self.alternatives:
-            if same(out, probe(function)):
-                return self._report("passed", sentence(function))
-        for function, before in self._known():
-            if same(out, probe(function)):
-                return self._report("not yet", before + sentence(function))
-        if self.kind == "loss":
-            return self._by_examination(answer)
-        return self._report("not yet", difference(out, probe(self.mended)))
+    def recognised(self, known: Callable, out: dict, given, names) -> bool:
+        given = {case: a for case, a in given.items() if a}  # the quick ones tell
+        return super().recognised(known, out, given, names)
 
-    def _known(self) -> Iterator[tuple[Callable, str]]:
-        """Wrong functions, each with what to say before its sentence."""
-        yield self.broken, "Unchanged. "
-        for function in self.mistakes:
-            yield function, ""
-        if self.kind == "loss":
-            yield bound, ""
+    def name_mistake(self, out: dict, given, due: dict) -> str:
+        named = super().name_mistake(out, given, due)
+        if not named and self.recognised(bound, out, given, due):
+            return sentence(bound)
         for other in PATIENTS:
-            if other.kind == self.kind and other.bed != self.bed:
-                yield other.broken, f"This is the bug of bed {other.bed}. "
-
-    def _by_examination(self, answer) -> "Report":
-        """For a loss that draws its noise in another way, or has an unknown mistake."""
-        examination = examine(answer)
-        if examination.failed:
-            first = examination.failed[0]
-            text = examination.findings[first].text
-            return self._report("not yet", f"It fails the examination {first}: {text}.")
-        if same_on_average(answer, self.mended):
-            return self._report(
-                "passed", "It draws other noise, and agrees on average over it."
-            )
-        return self._report(
-            "not yet", "It passes each examination, but its value is not the bound's."
-        )
-
-    def _report(self, outcome: str, text: str) -> "Report":
-        return Report(self.bed, outcome, text)
-
-    def hint(self, n: int = 1) -> str:
-        """The n-th hint, from vague to plain."""
-        if not 1 <= checks.count("n", n) <= len(self.hints):
-            raise ValueError(
-                f"bed {self.bed} has {len(self.hints)} hints, got n={n}; ask for one "
-                f"from 1 to {len(self.hints)}."
-            )
-        return self.hints[n - 1]
-
-    def solution(self) -> Source:
-        """The mended function."""
-        return source(self.mended, docstring=False)
-
-    def __repr__(self) -> str:
-        return repr(source(self.broken, docstring=False))
-
-    def _repr_markdown_(self) -> str:
-        return source(self.broken, docstring=False)._repr_markdown_()
-
-
-@dataclass(frozen=True)
-class Report:
-    """The answer of a check: not attempted, not yet, or passed; and why."""
-
-    bed: str
-    outcome: str
-    text: str
+            if named or other.probe is not self.probe:
+                continue
+            if self.recognised(other.broken, out, given, due):
+                named = f"This is the bug of bed {other.bed}. {other.diagnosis}"
+        return named
 
     @property
-    def passed(self) -> bool:
-        return self.outcome == "passed"
+    def way_on(self) -> str:
+        here = f'Stuck? `clinic.patient("{self.bed}").hint()`'
+        return super().way_on if self.task else here
 
     def __repr__(self) -> str:
-        return textwrap.fill(f"Bed {self.bed}: {self.outcome}. {self.text}", 76)
+        return super().__repr__() if self.task else repr(self.chart)
 
     def _repr_markdown_(self) -> str:
-        return f"**Bed {self.bed}: {self.outcome}.** {self.text}"
+        return super().__repr__() if self.task else self.chart._repr_markdown_()
 
 
 PATIENTS: list[Patient] = []  # vaelib/clinic/records.py fills it
 
 
-def sentence(function) -> str:
-    """The docstring of a function, on one line."""
-    return " ".join(function.__doc__.split())
-
-
-def patient(name: str) -> Patient:
-    """The patient in this bed ("A"), or with this name ("flipped-kl")."""
+def patient(bed: str) -> Patient:
+    """The patient in this bed."""
     for one in PATIENTS:
-        if name in (one.bed, one.name):
+        if one.bed == bed:
             return one
     beds = ", ".join(one.bed for one in PATIENTS)
-    raise ValueError(f"there is no patient {name!r}: the beds are {beds}.")
+    raise ValueError(f"there is no patient {bed!r}: the beds are {beds}.")
 
 
-def check(name: str, answer=None) -> Report:
+def check(bed: str, answer=None) -> Report:
     """Is this function a cure for the patient? Says what is wrong with it if not."""
-    return patient(name).check(answer)
+    return patient(bed).check(answer)

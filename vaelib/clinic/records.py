@@ -1,12 +1,21 @@
 """The record of each patient: its hints, where it was met, which answers to expect."""
 
+import torch
+
 from vaelib.clinic import beds, half_cures
 from vaelib.clinic.patients import PATIENTS, Patient
+from vaelib.exercises import probes
+
+
+def log_weights(generator):
+    """Five samples of seven images."""
+    log_w = 3 * torch.randn(5, 7, generator=generator)
+    return {"moderate log-weights": (log_w,), "those near -1000": (log_w - 1000,)}
+
 
 PATIENTS += [
     Patient(
         bed="A",
-        name="mean-over-pixels",
         broken=beds.bed_a,
         hints=(
             "What does the coin score?",
@@ -17,7 +26,6 @@ PATIENTS += [
     ),
     Patient(
         bed="B",
-        name="flipped-kl",
         broken=beds.bed_b,
         hints=(
             "Where should the KL be smallest?",
@@ -28,7 +36,6 @@ PATIENTS += [
     ),
     Patient(
         bed="C",
-        name="sigmoid-twice",
         broken=beds.bed_c,
         hints=(
             "What should a black pixel cost when the decoder is certain of it?",
@@ -38,7 +45,6 @@ PATIENTS += [
     ),
     Patient(
         bed="D",
-        name="standardised-images",
         broken=beds.bed_d,
         hints=(
             "Can a cross-entropy be negative?",
@@ -49,7 +55,6 @@ PATIENTS += [
     ),
     Patient(
         bed="E",
-        name="cut-path",
         broken=beds.bed_e,
         hints=(
             "Who tells the encoder what the decoder needs?",
@@ -63,7 +68,6 @@ PATIENTS += [
     ),
     Patient(
         bed="F",
-        name="softplus-logvar",
         broken=beds.bed_f,
         hints=(
             "Which values can logvar take, and which should it?",
@@ -74,7 +78,6 @@ PATIENTS += [
     ),
     Patient(
         bed="G",
-        name="batch-mean-kl",
         broken=beds.bed_g,
         hints=(
             "Does the balance of the two terms depend on the batch size?",
@@ -85,7 +88,6 @@ PATIENTS += [
     ),
     Patient(
         bed="H",
-        name="variance-for-sigma",
         broken=beds.bed_h,
         hints=(
             "Look at the spread of the codes that reach the decoder.",
@@ -97,7 +99,6 @@ PATIENTS += [
     ),
     Patient(
         bed="I",
-        name="quiet-noise",
         broken=beds.bed_i,
         hints=(
             "A loss that is too good is a symptom.",
@@ -108,7 +109,6 @@ PATIENTS += [
     ),
     Patient(
         bed="J",
-        name="missing-half",
         broken=beds.bed_j,
         hints=(
             "Where is this KL smallest?",
@@ -119,7 +119,6 @@ PATIENTS += [
     ),
     Patient(
         bed="K",
-        name="no-noise-in-evaluation",
         broken=beds.bed_k,
         hints=(
             "Is the test loss the same function as the training loss?",
@@ -130,15 +129,17 @@ PATIENTS += [
     ),
     Patient(
         bed="L",
-        name="inverted-weights",
         broken=beds.bed_l,
         hints=(
             "Should more samples make the bound better or worse?",
             "Which sample dominates this log-sum-exp?",
         ),
         met=("YosefLab/scVI-dev#8", "arahuja/generative-tf#1"),
-        mended=beds.importance_weighted,
-        kind="bound",
+        reference=beds.importance_weighted,
+        probe=probes.call,
+        given=log_weights,
+        verify=None,
+        alike=None,
         mistakes=(
             half_cures.mean_of_logs,
             half_cures.sum_of_weights,
