@@ -28,7 +28,7 @@ COLAB_PACKAGES ?= tests/colab/packages.txt
 ADDRESS ?=
 VAEBOOK := PYTHONPATH=book/_ext $(BIN)/python -m vaebook
 
-.PHONY: book serve lab pdf test lint links colab bench first-cell environment clean
+.PHONY: book serve lab pdf test lint links colab bench first-cell exercises environment clean
 
 book: $(READY)  ## build the website
 	$(BIN)/jupyter-book build -W -n --keep-going --quiet .
@@ -60,6 +60,9 @@ colab: $(READY) $(COLAB)/.ready  ## run each chapter alone, with Colab's package
 
 first-cell: $(READY)  ## write the cell by which a chapter fetches vaelib into each
 	@$(VAEBOOK) first-cell --address="$(ADDRESS)"
+
+exercises: $(READY)  ## write the exercises of the library into the chapters
+	@$(VAEBOOK) exercises
 
 bench: $(READY)  ## time training against the plain loop of the source document
 	$(BIN)/python -m tests.benchmarks.bench_training $(BENCH)

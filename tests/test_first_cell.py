@@ -79,7 +79,7 @@ HOOK = lambda: None
 
 def run_cell(folder, before="", address=URL):
     """Run the cell in a Python of its own; the commands that it would have run."""
-    code = RUN + before + first_cell.source(address) + "\nprint(asked)"
+    code = RUN + before + _missing.first_cell(address) + "\nprint(asked)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True
     )

@@ -13,6 +13,7 @@ from jupyter_cache import get_cache
 from myst_nb.core.read import read_myst_markdown_notebook
 from nbclient import NotebookClient
 
+from vaebook import exercises
 from vaebook.execution import cache_folder, facts, kernel_environment
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -119,3 +120,9 @@ def run_by_the_build(path: Path, machine: dict):
         return cache.merge_match_into_notebook(read(path))[1]
     except KeyError:
         return None
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=name)
+def test_exercises_are_those_of_the_library(path):
+    number = exercises.chapter_of(path)
+    assert not exercises.put(read(path), number), "run make exercises"

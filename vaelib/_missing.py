@@ -1,16 +1,58 @@
 """Install what vaelib needs and this Python lacks; never move what is there.
 
-Run as a file, by the first cell of a chapter, right after vaelib was installed without
-its dependencies: with one of those missing, vaelib cannot be imported yet. So this
-imports nothing but the standard library.
+Run as a file, by the first cell of a notebook (CELL), right after vaelib was installed
+without its dependencies: with one of those missing, vaelib cannot be imported yet. So
+this imports nothing but the standard library.
 """
 
+import json
 import re
 import subprocess
 import sys
 import tempfile
 from importlib import metadata
 from pathlib import Path
+
+# With no repository, pip's own words say which file should lie there.
+NOWHERE = "vaelib-*.whl"
+CELL = """\
+# @title Install vaelib, if it is missing
+# On Colab, say. Of what it needs, too, only what is missing is installed:
+# nothing that is there already is moved to another version.
+import subprocess
+import sys
+from glob import glob
+from importlib.util import find_spec
+
+if find_spec("vaelib") is None:
+    found = glob("vaelib-*.whl") + glob("../vaelib/..")
+    found += ["{address}"]
+    pip = [sys.executable, "-m", "pip", "install", "-qq", "--no-deps"]
+    subprocess.run([*pip, found[0]], check=True)
+    needs = find_spec("vaelib").origin.replace("__init__", "_missing")
+    subprocess.run([sys.executable, needs], check=True)"""
+
+
+def first_cell(address: str | None) -> str:
+    """The cell by which a notebook fetches a vaelib that is missing."""
+    return CELL.format(address=pip_address(address))
+
+
+def pip_address(address: str | None) -> str:
+    """What pip is to install: a git address or a wheel; with none, no file's name."""
+    if address is None or address.startswith("git+") or address.endswith(".whl"):
+        return address or NOWHERE
+    return f"git+{address}"
+
+
+def origin() -> str | None:
+    """The repository that vaelib was installed from, where it was one."""
+    try:
+        text = metadata.distribution("vaelib").read_text("direct_url.json")
+    except metadata.PackageNotFoundError:
+        return None
+    about = json.loads(text or "{}")
+    return about["url"] if "vcs_info" in about else None
 
 
 def canonical(name: str) -> str:

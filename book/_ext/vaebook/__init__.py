@@ -14,6 +14,7 @@ One module an idea, each with a `setup` of its own:
 - `api`         the page of the library's public names
 - `repository`  where the book lives, and the links that follow from it
 - `first_cell`  the cell by which a chapter fetches vaelib where it is missing
+- `exercises`   the section of a chapter's exercises, written from the library
 - `offline`     the wheel and the archive of all chapters that the site gives out
 
 Nothing here knows what a variational autoencoder is.

@@ -2,9 +2,13 @@
 
 import sys
 
-from vaebook import first_cell, pdf
+from vaebook import exercises, first_cell, pdf
 
-COMMANDS = {"first-cell": first_cell.main, "pdf": pdf.main}
+COMMANDS = {
+    "exercises": exercises.main,
+    "first-cell": first_cell.main,
+    "pdf": pdf.main,
+}
 
 if __name__ == "__main__":
     name = sys.argv[1] if len(sys.argv) > 1 else ""

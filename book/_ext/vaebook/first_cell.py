@@ -29,6 +29,7 @@ from pathlib import Path
 import nbformat
 
 from vaebook import repository
+from vaelib import _missing
 
 ROOT = Path(__file__).resolve().parents[3]
 ID = "install"
@@ -38,42 +39,12 @@ METADATA = {
     "jupyter": {"source_hidden": True},
     "tags": ["remove-cell"],
 }
-# With no repository yet, pip's own words say which file should lie there.
-NOWHERE = "vaelib-*.whl"
-SOURCE = """\
-# @title Install vaelib, if it is missing
-# On Colab, say. Of what it needs, too, only what is missing is installed:
-# nothing that is there already is moved to another version.
-import subprocess
-import sys
-from glob import glob
-from importlib.util import find_spec
-
-if find_spec("vaelib") is None:
-    found = glob("vaelib-*.whl") + glob("../vaelib/..")
-    found += ["{address}"]
-    pip = [sys.executable, "-m", "pip", "install", "-qq", "--no-deps"]
-    subprocess.run([*pip, found[0]], check=True)
-    needs = find_spec("vaelib").origin.replace("__init__", "_missing")
-    subprocess.run([sys.executable, needs], check=True)"""
-
-
-def pip_address(url: str | None) -> str:
-    """What pip is to install: a git address, or, with none, no file's name."""
-    if url is None:
-        return NOWHERE
-    return url if url.startswith("git+") else f"git+{url}"
-
-
-def source(url: str | None) -> str:
-    """The cell's text, for a repository at this address."""
-    return SOURCE.format(address=pip_address(url))
 
 
 def address(notebook) -> str | None:
     """The address that a notebook's cell holds, as pip reads it; None without it."""
     cell = find(notebook)
-    before, _, after = SOURCE.partition("{address}")
+    before, _, after = _missing.CELL.partition("{address}")
     if cell is None:
         return None
     text = cell.source
@@ -89,7 +60,8 @@ def find(notebook):
 def put(notebook, url: str | None) -> bool:
     """Write the cell into a notebook, as the first code cell; whether it changed."""
     cells = list(notebook.cells)
-    wanted = nbformat.v4.new_code_cell(source(url), id=ID, metadata=METADATA)
+    source = _missing.first_cell(url)
+    wanted = nbformat.v4.new_code_cell(source, id=ID, metadata=METADATA)
     rest = [cell for cell in cells if cell.get("id") != ID]
     first = next(i for i, cell in enumerate(rest) if cell.cell_type == "code")
     notebook.cells = [*rest[:first], wanted, *rest[first:]]
@@ -98,7 +70,7 @@ def put(notebook, url: str | None) -> bool:
 
 def agreed(notebooks) -> str | None:
     """The address that the notebooks hold; None when they hold none, or several."""
-    held = {address(notebook) for notebook in notebooks} - {None, NOWHERE}
+    held = {address(notebook) for notebook in notebooks} - {None, _missing.NOWHERE}
     return held.pop().removeprefix("git+") if len(held) == 1 else None
 
 
@@ -131,7 +103,7 @@ def main(arguments=None) -> int:
     url = chosen(options.address, chapters.values())
     if options.notebooks:
         chapters = {p: nbformat.read(p, as_version=4) for p in options.notebooks}
-    print(f"The first cell fetches vaelib from {pip_address(url)}")
+    print(f"The first cell fetches vaelib from {_missing.pip_address(url)}")
     changed = [path for path, notebook in chapters.items() if put(notebook, url)]
     for path in changed:
         print(f"{'differs' if options.check else 'written'}: {path.name}")
