@@ -1,0 +1,258 @@
+"""Make an assignment from the exercises of the book, or from your own.
+
+    python -m vaelib.assign week3 --title "Week 3" --chapters 5
+    python -m vaelib.assign week3 --exercises gaussian-kl gaussian-kl-by-hand
+
+writes week3.ipynb, the notebook for students, without solutions, and week3.toml, by
+which vaelib.grade grades it. With --students roster.csv (a column named student) each
+of them gets a notebook with numbers of their own, where an exercise has such. With
+--nbgrader the notebook is a source for nbgrader instead, with solutions and hidden
+tests that nbgrader takes out.
+"""
+
+import argparse
+import json
+import os
+import secrets
+import sys
+from pathlib import Path
+
+try:
+    import nbformat
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "Writing notebooks needs the package nbformat: pip install nbformat."
+    ) from error
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from vaelib import _missing
+from vaelib.exercises import Exercise, chapter, ex
+from vaelib.exercises.exercise import index
+from vaelib.exercises.report import in_points
+from vaelib.grading.assignment import from_file
+from vaelib.grading.records import file_names
+from vaelib.grading.tables import read_table, table, write
+
+IMPORTS = """\
+import math
+
+import matplotlib.pyplot as plt
+import torch
+
+import vaelib
+from vaelib.exercises import ex"""
+HOW = """\
+Write your answers into the cells and run them. Where a cell ends with a check, it says
+at once what is right, what is not yet, and often which mistake it is, and
+`ex("...").hint()` gives a hint. Save the notebook and hand it in. Only the answers
+count, not the outputs: the grading runs them again."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = read_options(arguments)
+    try:
+        assign(options)
+    except (ValueError, TypeError, OSError) as error:
+        print(f"vaelib.assign: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def assign(options) -> None:
+    questions = choose(options)
+    title, due = options.title or options.name.name, options.due
+    private = set()
+    if options.exercises_from:
+        private = {one.name for one in from_file(options.exercises_from)}
+    address = options.address or _missing.origin()
+    head = opening(title, due, questions, address)
+    if options.nbgrader:
+        save(with_ending(options.name, ".ipynb"), nbgrader_notebook(head, questions))
+        print(f"Wrote {options.name}.ipynb, a source for nbgrader.")
+        return
+    variants = None
+    if options.students:
+        rows, written = [["student", "seed"]], []
+        for student, name in file_names(roster(options.students)).items():
+            seed = 1 + secrets.randbelow(10**9)
+            rows.append([student, seed])
+            theirs = [one.variant(seed) for one in questions]
+            written.append(with_ending(options.name, f"-{name}.ipynb"))
+            save(written[-1], notebook(head, theirs, private))
+        variants = with_ending(options.name, "-variants.csv")
+        write(variants, table(rows))
+    else:
+        written = [with_ending(options.name, ".ipynb")]
+        save(written[0], notebook(head, questions, private))
+    place = with_ending(options.name, ".toml")
+    own = options.exercises_from
+    own = own and Path(os.path.relpath(own, place.parent))
+    write(place, toml(title, due, questions, own, variants))
+    points = sum(one.points for one in questions)
+    more = ", ..." if len(written) > 3 else ""
+    print(f"{len(questions)} exercises, {in_points(points)}.")
+    print(f"For students: {', '.join(map(str, written[:3]))}{more}")
+    print(f"For you: {', '.join(str(p) for p in (place, variants) if p)}")
+    print(f"Grade with: python -m vaelib.grade SUBMISSIONS --assignment {place}")
+
+
+def with_ending(name: Path, ending: str) -> Path:
+    """The path with more behind it; a dot in the name is part of the name."""
+    return name.with_name(name.name + ending)
+
+
+def choose(options) -> list[Exercise]:
+    """The exercises asked for; raises ValueError where two share an answer's name."""
+    found = [one for number in options.chapters for one in chapter(number)]
+    found += [ex(name) for name in options.exercises]
+    if options.exercises_from:
+        found += from_file(options.exercises_from)
+    if not found:
+        raise ValueError("name --chapters, --exercises or --exercises-from.")
+    index(found)
+    return found
+
+
+def notebook(head: list, questions: list[Exercise], private: set[str]):
+    """What a student gets. Of private exercises, students have no checks."""
+    cells = list(head)
+    for number, one in enumerate(questions, 1):
+        cells.append(task(number, one))
+        start, check = one.cell().rsplit("\n", 1)
+        code = start.rstrip() if one.name in private else f"{start}\n{check}"
+        cells.append(new_code_cell(code, id=f"try-{one.name}"))
+    return finished(cells)
+
+
+def opening(title, due, questions, address) -> list:
+    points = sum(one.points for one in questions)
+    when = f" Due: {due}." if due else ""
+    head = f"# {title}\n\n{in_points(points)}.{when}\n\n{HOW}"
+    install = new_code_cell(_missing.first_cell(address), id="install")
+    install.metadata = {"cellView": "form", "jupyter": {"source_hidden": True}}
+    return [
+        new_markdown_cell(head, id="title"),
+        install,
+        new_code_cell(IMPORTS, id="imports"),
+    ]
+
+
+def task(number: int, one: Exercise):
+    text = f"## {number}. {one.title} ({in_points(one.points)})\n\n{one.fill(one.task)}"
+    return new_markdown_cell(text, id=f"task-{one.name}")
+
+
+def finished(cells):
+    made = new_notebook(cells=cells)
+    made.metadata.kernelspec = {
+        "name": "python3",
+        "display_name": "Python 3",
+        "language": "python",
+    }
+    nbformat.validate(made)
+    return made
+
+
+def nbgrader_notebook(head: list, questions: list[Exercise]):
+    """A source notebook: nbgrader takes out solutions and hidden tests."""
+    cells = list(head)
+    for number, one in enumerate(questions, 1):
+        cells.append(task(number, one))
+        if one.kind == "open":
+            cell = new_markdown_cell(one.solution(), id=f"try-{one.name}")
+            cells.append(marked(cell, one, grade=True, solution=True))
+            continue
+        start = new_code_cell(with_solution(one), id=f"try-{one.name}")
+        cells.append(marked(start, one, solution=True))
+        call = f'ex("{one.name}").check({one.answer}'
+        hidden = f"{call}, seed={secrets.randbelow(10**9)}).score"
+        test = f"{call})\n### BEGIN HIDDEN TESTS\n{hidden}\n### END HIDDEN TESTS"
+        cell = new_code_cell(test, id=f"test-{one.name}")
+        cells.append(marked(cell, one, "test", grade=True, locked=True))
+    return finished(cells)
+
+
+def with_solution(one: Exercise) -> str:
+    """The start, and after it the marks between which nbgrader takes everything out."""
+    lines = [
+        one.fill(one.start).strip("\n"),
+        "",
+        "### BEGIN SOLUTION",
+        f'one = ex("{one.name}")  # one.solution() shows it',
+        f"{one.answer} = one.as_answer(one.reference)",
+        "### END SOLUTION",
+    ]
+    return "\n".join(lines)
+
+
+def marked(cell, one: Exercise, prefix: str = "try", **what):
+    """A cell with what nbgrader wants to know of it."""
+    about = {"grade": False, "solution": False, "locked": False, "task": False}
+    about |= {"schema_version": 3, "grade_id": f"{prefix}-{one.name}", **what}
+    if about["grade"]:
+        about["points"] = one.points
+    cell.metadata["nbgrader"] = about
+    return cell
+
+
+def toml(title, due, questions, own: Path | None, variants: Path | None) -> str:
+    """What vaelib.grade needs to know."""
+    lines = [f"title = {quoted(title)}"]
+    lines += [f"due = {quoted(due)}"] if due else []
+    lines += ["seconds = 20  # for each question", "memory_gb = 2"]
+    if own:
+        lines.append(f"exercises_from = {quoted(str(own))}")
+    if variants:
+        lines.append(f"variants = {quoted(variants.name)}")
+    for one in questions:
+        lines += ["", "[[question]]", f"exercise = {quoted(one.name)}"]
+        lines.append(f"points = {one.points:g}")
+    return "\n".join(lines) + "\n"
+
+
+def quoted(text: str) -> str:
+    """A basic string of TOML: JSON's are such."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def roster(path: Path) -> list[str]:
+    """The students of a table with a column named student."""
+    students = [row["student"] for row in read_table(path, ("student",))]
+    students = [student for student in students if student.strip()]
+    if not students:
+        raise ValueError(f"{path} names no students.")
+    return students
+
+
+def save(place: Path, made) -> None:
+    write(place, nbformat.writes(made) + "\n")
+
+
+def read_options(arguments):
+    parser = argparse.ArgumentParser(
+        prog="python -m vaelib.assign",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name", type=Path, help="of the files to write, as week3")
+    parser.add_argument("--title", help="by default the name")
+    parser.add_argument("--due", default="", help="in your words")
+    parser.add_argument("--chapters", nargs="+", type=int, default=[])
+    parser.add_argument("--exercises", nargs="+", default=[], metavar="NAME")
+    parser.add_argument(
+        "--exercises-from", type=Path, metavar="FILE", help="a Python file of your own"
+    )
+    parser.add_argument(
+        "--students", type=Path, metavar="CSV", help="a notebook for each of them"
+    )
+    parser.add_argument(
+        "--address",
+        help="where the notebook fetches vaelib from on Colab: a git address or a "
+        "wheel's; by default where this vaelib came from",
+    )
+    parser.add_argument("--nbgrader", action="store_true", help="write its source")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
