@@ -19,6 +19,7 @@ from vaelib.devices import device as find_device
 from vaelib.model import VAE, Elbo
 from vaelib.processes import Processes
 from vaelib.schedules import Schedule, one_cycle
+from vaelib.threads import Threads
 
 REFRESH_SECONDS = 0.3  # between two updates of the progress bar's numbers
 # One process on a CPU checks every loss; on a GPU each look waits for the device, and
@@ -102,7 +103,8 @@ def fit(
     vaelib.batches). lr and beta may be schedules, functions of the fraction of
     training done (see vaelib.schedules). The model moves to device, by default the
     best one here, and stays there. The same seed on the same device gives the same
-    result, and torch's own random state is left as it was.
+    result, and torch's own random state is left as it was. On a CPU whose cores are
+    busy with something else fewer threads are used (see vaelib.threads).
 
     precision is "float32", "bfloat16" or "fastest" (see vaelib.devices.autocast).
     With start_at_mean the decoder's last bias is first set so that it begins at the
@@ -149,12 +151,12 @@ def fit(
         unit_scale=True,
         disable=hidden or processes.rank > 0,
     )
-    with seeded(seed), bar, processes.interruptible():
+    with seeded(seed), bar, processes.interruptible(), Threads.of(device) as threads:
         try:
             for epoch in range(len(history) + 1, epochs + 1):
                 # From these alone, so that an epoch does not depend on a break before.
                 torch.manual_seed(_mixed("noise", seed, epoch, processes.rank))
-                pairs = batches.epoch(_mixed("order", seed, epoch))
+                pairs = threads.steer(batches.epoch(_mixed("order", seed, epoch)))
                 meter = Meter(epoch, epochs, batches, processes, bar)
                 with mode(vae, training=True):
                     train_epoch(
