@@ -8,6 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import torch
+from torch.distributions import Normal, kl_divergence
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 import vaelib
@@ -182,9 +183,53 @@ def test_a_check_takes_a_sum_over_the_batch_and_other_noise():
     for answer in (otherwise, lambda net, x: otherwise(net, x) / len(x)):
         report = clinic.check("A", answer)
         assert report.passed and "average over the noise" in repr(report)
-    assert clinic.check("G", summed(clinic.healthy)).passed
+    report = clinic.check("G", summed(clinic.healthy))
+    assert report.passed and "a sum over the batch" in " ".join(repr(report).split())
+    assert "a sum over" not in repr(clinic.check("G", clinic.healthy))
     assert clinic.check("G", lambda net, x: -net.vae.elbo(x).value.mean()).passed
     assert not clinic.check("G", lambda net, x: -net.vae.elbo(x).value.max()).passed
+
+
+def with_distributions(beta, kl):
+    """The loss as torch.distributions has it, whose noise is another."""
+
+    def loss(net, x):
+        torch.randn(3)
+        mu, logvar = net.encode(x)
+        q, prior = Normal(mu, torch.exp(0.5 * logvar)), Normal(0.0, 1.0)
+        z = q.rsample()
+        logits = net.decode(z)
+        bce = binary_cross_entropy_with_logits(logits, x, reduction="none")
+        return (bce.flatten(1).sum(1) + beta * kl(q, prior, z).sum(1)).mean()
+
+    return loss
+
+
+def in_closed_form(q, prior, z):
+    return kl_divergence(q, prior)
+
+
+def at_the_draw(q, prior, z):
+    return q.log_prob(z) - prior.log_prob(z)
+
+
+@pytest.mark.parametrize("beta", [0.99, 0.999, 1.001, 1.01])
+def test_a_weight_near_one_is_seen_beside_the_coin(beta):
+    assert clinic.check("B", with_distributions(1.0, in_closed_form)).passed
+    loss = with_distributions(beta, in_closed_form)
+    for answer in (loss, summed(loss)):
+        assert clinic.check("B", answer).outcome == "not yet"
+    assert clinic.examine(loss).failed == ["price"]
+
+
+def test_a_kl_estimated_at_the_draw_is_right_on_average():
+    right = with_distributions(1.0, at_the_draw)
+    for answer in (right, summed(right)):
+        report = clinic.check("B", answer)
+        assert report.passed and "give or take" in repr(report)
+    for beta in (-1.0, 0.9, 2.0):
+        report = clinic.check("B", with_distributions(beta, at_the_draw))
+        assert "FAIL  price" in repr(report)
 
 
 def test_other_noise_does_not_excuse_another_value():

@@ -105,11 +105,24 @@ def test_cell_takes_the_wheel_then_the_clone_then_the_repository(tmp_path):
     pip = ["-m", "pip", "install", "-qq", "--no-deps"]
     rest = ["/there/vaelib/_missing.py"]
     assert run_cell(folder, ABSENT) == [[*pip, f"git+{URL}"], rest]
-    (tmp_path / "vaelib").mkdir()
+    (tmp_path / "vaelib").mkdir()  # somebody's folder, no clone
+    assert run_cell(folder, ABSENT) == [[*pip, f"git+{URL}"], rest]
+    (tmp_path / "pyproject.toml").touch()
+    assert run_cell(folder, ABSENT) == [[*pip, "../vaelib/.."], rest]
+    (folder / "vaelib-0.1.0-py3-none-any (1).whl").touch()  # pip would not take it
     assert run_cell(folder, ABSENT) == [[*pip, "../vaelib/.."], rest]
     (folder / "vaelib-0.1.0-py3-none-any.whl").touch()
     (first, _) = run_cell(folder, ABSENT)
     assert first == [*pip, "vaelib-0.1.0-py3-none-any.whl"]
+
+
+def test_cell_with_nothing_to_take_says_what_to_do(tmp_path):
+    code = RUN + ABSENT + _missing.first_cell(None)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "Put the file vaelib-...-any.whl beside this notebook." in done.stderr
 
 
 def test_what_is_missing_is_read_from_the_package():

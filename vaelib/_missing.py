@@ -13,8 +13,6 @@ import tempfile
 from importlib import metadata
 from pathlib import Path
 
-# With no repository, pip's own words say which file should lie there.
-NOWHERE = "vaelib-*.whl"
 CELL = """\
 # @title Install vaelib, if it is missing
 # On Colab, say. Of what it needs, too, only what is missing is installed:
@@ -25,8 +23,10 @@ from glob import glob
 from importlib.util import find_spec
 
 if find_spec("vaelib") is None:
-    found = glob("vaelib-*.whl") + glob("../vaelib/..")
-    found += ["{address}"]
+    found = glob("vaelib-*-any.whl")
+    found += glob("../pyproject.toml") and glob("../vaelib/..")
+    found += [{address}]
+    assert found, "Put the file vaelib-...-any.whl beside this notebook."
     pip = [sys.executable, "-m", "pip", "install", "-qq", "--no-deps"]
     subprocess.run([*pip, found[0]], check=True)
     needs = find_spec("vaelib").origin.replace("__init__", "_missing")
@@ -35,13 +35,13 @@ if find_spec("vaelib") is None:
 
 def first_cell(address: str | None) -> str:
     """The cell by which a notebook fetches a vaelib that is missing."""
-    return CELL.format(address=pip_address(address))
+    return CELL.format(address=f'"{pip_address(address)}"' if address else "")
 
 
-def pip_address(address: str | None) -> str:
-    """What pip is to install: a git address or a wheel; with none, no file's name."""
-    if address is None or address.startswith("git+") or address.endswith(".whl"):
-        return address or NOWHERE
+def pip_address(address: str) -> str:
+    """What pip is to install: a git address, or a wheel."""
+    if address.startswith("git+") or address.endswith(".whl"):
+        return address
     return f"git+{address}"
 
 

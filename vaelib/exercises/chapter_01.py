@@ -89,7 +89,7 @@ def complement(prior, late, punctual):
 
 
 def silence_says_nothing(prior, late, punctual):
-    """The first number is still the prior, as if silence said nothing. It is an
+    """Silence has left the belief at the prior here, as if it said nothing. It is an
     observation like any other, with two likelihoods of its own."""
     called, _ = both(prior, late, punctual)
     call = prior * late + (1 - prior) * punctual
@@ -97,8 +97,8 @@ def silence_says_nothing(prior, late, punctual):
 
 
 def silent_likelihood(prior, late, punctual):
-    """The first number is the likelihood P(no B|L), how often she is silent when late.
-    Bayes' rule still has to turn it round."""
+    """In the place of P(L|no B) stands the likelihood P(no B|L), how often she is
+    silent when late. Bayes' rule still has to turn it round."""
     called, _ = both(prior, late, punctual)
     call = prior * late + (1 - prior) * punctual
     return 1 - late, call * called + (1 - call) * (1 - late)
@@ -314,8 +314,8 @@ def moments(x):
 
 
 def narrow_only(x):
-    """The wide error does not come in: these are the numbers of the chapter's model,
-    whose error always has a standard deviation of 5 minutes."""
+    """The wide error does not come in: these are the numbers of the first model, whose
+    error always has a standard deviation of 5 minutes."""
     return mean_and_deviation(*masses(x, lambda error: density(error, 5)))
 
 
@@ -461,8 +461,8 @@ Your friend is late with probability [[prior]]. When late, she has called with
 probability [[late]]; when on time, with probability [[punctual]]. Today she has
 *not* called. (a) Find $P(L|\bar B)$. (b) Earlier, before the phone could ring,
 you could ask what posterior to expect on average, over calling and not calling.
-Compute it. (c) The result of (b) is no accident. Why? Prove it in two lines, and
-compare with the solution. Numbers to three decimals or as fractions.
+Compute it. Numbers to three decimals or as fractions. Think about: the result of
+(b) is no accident; can you prove it in two lines?
 """,
         start="""
 silent = ...  # (a) P(late | no call)
@@ -487,7 +487,7 @@ answer = (silent, expected)
             "likelihoods?",
             "For (b) you need both posteriors, the one after a call too, and how "
             "probable a call is, all told.",
-            "For (c): what is $P(L|B)\\,P(B)$, by the chain rule?",
+            "For the proof: what is $P(L|B)\\,P(B)$, by the chain rule?",
         ),
         discussion=r"""
 Take the friend of the chapter, with $\tfrac12$, $\tfrac35$ and $\tfrac1{10}$.
@@ -498,7 +498,7 @@ Silence is evidence too.
 
 (b) $0.35 \cdot \tfrac67 + 0.65 \cdot \tfrac4{13} = 0.5$: the prior.
 
-(c) By the chain rule $P(B)\,P(L|B) = P(L, B)$, and
+The proof: by the chain rule $P(B)\,P(L|B) = P(L, B)$, and
 $P(\bar B)\,P(L|\bar B) = P(L, \bar B)$. Their sum is $P(L)$, because every
 morning has a call or has none. Nobody can expect to be convinced of anything; if
 some outcome would raise the probability, the others must lower it. For densities
@@ -513,13 +513,14 @@ encoders.
         kind="predict",
         points=2,
         task=r"""
-In the chapter the prior odds of lateness are 1, the call $B$ multiplies them by
-6, and the empty chair $E$ by 4, since $P(E|L) = 1$ and $P(E|\bar L) = \tfrac14$.
-That assumed that call and chair are independent, given lateness or its opposite.
-Now suppose that on punctual mornings with traffic she arrives at the last minute,
-so that $P(E|\bar L, B) = [[chair]]$; $P(E|L, B)$ is still 1. What is
-$P(L|B, E)$? And by how many nats has the chapter overstated the evidence of the
-chair? Three decimals, or an expression with `math.log`.
+The prior odds that a friend will be late are 1. A call $B$ from her multiplies
+them by 6, and her empty chair $E$ by 4, since $P(E|L) = 1$ and
+$P(E|\bar L) = \tfrac14$. That takes call and chair to be independent, given
+lateness or its opposite. Now suppose that on punctual mornings with traffic, when
+she calls, she arrives at the last minute, so that $P(E|\bar L, B) = [[chair]]$;
+$P(E|L, B)$ is still 1. What is $P(L|B, E)$? And by how many nats did the factor 4
+overstate the evidence of the chair? Three decimals, or an expression with
+`math.log`.
 """,
         start="""
 import math
@@ -538,7 +539,7 @@ answer = (p_late, overstated)
             "The posterior after the call is the prior for the chair. Which "
             "likelihood of the chair belongs to a morning that had a call?",
             "The weight of the chair is the log of the ratio of its two likelihoods. "
-            "Find it with the new numbers and with those of the chapter.",
+            "Find it with the new numbers and with the old ones.",
         ),
         discussion=r"""
 Take $P(E|\bar L, B) = \tfrac12$. The odds after the call are 6. The chair now
@@ -560,10 +561,10 @@ the other way, and then evidence is understated.)
 Her delay in minutes has the prior $p(z) = \mathcal{N}(z;\, 0, \tau^2)$. She calls
 $n$ times and says $x_1, \dots, x_n$, with
 $p(x_i|z) = \mathcal{N}(x_i;\, z, \sigma^2)$ and errors that are independent of
-each other. Derive $p(z|x_1, \dots, x_n)$ as the chapter does for one call, and
-write a function that returns its mean and its *variance*. `x` holds all calls,
-shape `(n,)`; it may hold none. What becomes of the posterior as $n$ grows, and of
-the influence of the prior?
+each other. Derive $p(z|x_1, \dots, x_n)$, and write a function that returns its
+mean and its *variance*. `x` holds all calls, shape `(n,)`; it may hold none. Think
+about: what becomes of the posterior as $n$ grows, and of the influence of the
+prior?
 """,
         start='''
 def delay(x, tau, sigma):
@@ -617,9 +618,10 @@ traffic, this is false, and no number of calls will help.)
         kind="implement",
         points=3,
         task=r"""
-She says $x = 60$ minutes. The model of the chapter, with prior
-$\mathcal{N}(z;\, 0, 10^2)$ and error $\mathcal{N}(x;\, z, 5^2)$, believes most of
-it. But one time in ten she has misread the clock, and then the error is wide:
+A friend calls to say that she will be $x = 60$ minutes late. A model of her delay
+$z$ in minutes, with prior $\mathcal{N}(z;\, 0, 10^2)$ and error
+$\mathcal{N}(x;\, z, 5^2)$, believes most of it. But one time in ten she has misread
+the clock, and then the error is wide:
 
 $$\begin{aligned}
 p(x|z) = {} & 0.9\;\mathcal{N}(x;\, z, 5^2) \\
@@ -629,8 +631,8 @@ p(x|z) = {} & 0.9\;\mathcal{N}(x;\, z, 5^2) \\
 No simple formula for the posterior is at hand, but a grid is. Write a function
 that takes several $x$ at once, shape `(N,)`, and returns the mean and the standard
 deviation of $p(z|x)$ for each, in minutes; an error of a hundredth is allowed.
-Then draw the mean against $x$ from 0 to 70. What does this model do that no
-normal model can?
+Think about: draw the mean against $x$ from 0 to 70; what does this model do that
+no normal model can?
 """,
         start='''
 from torch.distributions import Normal
@@ -653,7 +655,7 @@ def moments(x):
             variance_returned,
         ),
         hints=(
-            "Take the grid of the chapter, `z = torch.linspace(-80, 80, 1001)`. Each "
+            "Take a grid of delays, `z = torch.linspace(-80, 80, 1001)`. Each "
             "$x$ needs its own posterior masses on it, so that they have the shape "
             "`(N, 1001)`.",
             "`x[:, None] - z` is the error of each $x$ at each $z$. `Normal` takes "

@@ -101,14 +101,14 @@ def other_wires(rng):
 
 
 def one_peak(a, sigma):
-    """This normal sits on one of the two peaks. The best normal in the sense of the
-    chapter has the mean of the whole posterior, and there are two equal peaks."""
+    """This normal sits on one of the two peaks. The best normal has the mean of the
+    whole posterior, and there are two equal peaks."""
     return math.pi / 2.5, 0.0, 0.0
 
 
 def other_peak(a, sigma):
-    """This normal sits on one of the two peaks. The best normal in the sense of the
-    chapter has the mean of the whole posterior, and there are two equal peaks."""
+    """This normal sits on one of the two peaks. The best normal has the mean of the
+    whole posterior, and there are two equal peaks."""
     return -math.pi / 2.5, 0.0, 0.0
 
 
@@ -170,8 +170,8 @@ def deviation_for_variance(c):
 
 
 def one_subtracted(c):
-    """This is the bracket of the chapter, from which one has been subtracted. Asked is
-    the integral itself; at c = 1 it is 1."""
+    """One has been subtracted, as for a relative variance. Asked is the integral
+    itself; at c = 1 it is 1."""
     return factor(c) - 1
 
 
@@ -193,7 +193,7 @@ def relative_variances(generator):
     return {
         "in one dimension": ({"r": r, "d": [1.0] * 4, "K": K},),
         "in several dimensions": ({"r": r, "d": d, "K": K},),
-        "where all terms are equal, r = 1": ({"r": [1.0] * 4, "d": d, "K": K},),
+        "where all terms are nearly equal": ({"r": [1.001] * 4, "d": d, "K": K},),
     }
 
 
@@ -327,12 +327,12 @@ EXERCISES = [
         task=r"""
 Take the wire $f(z) = \big(-[[a]]\cos(1.25\,z),\; \sin(2.5\,z)\big)$, the prior
 $p(z) = \mathcal{N}(z;\, 0, 1)$ and $p(x|z) = \mathcal{N}(x;\, f(z), \sigma^2 I)$
-with $\sigma = [[sigma]]$. Prove that for every photograph with $x_2 = 0$ the
-posterior is symmetric, $p(z|x) = p(-z|x)$. Now the bead is seen at the crossing,
-$B = (0, 0)$. (a) What is the mean of the normal $q$ that is best in the sense of
-the chapter, the one with the smallest average of $-\log q(z)$ over the posterior?
-(b) Decode that mean: what is the first coordinate of the point? (c) How far is
-this point from $B$, in standard deviations $\sigma$ of the noise?
+with $\sigma = [[sigma]]$. A bead on it is seen where the wire crosses itself,
+$B = (0, 0)$. (a) What is the mean of the best normal $q$, the one with the smallest
+average of $-\log q(z)$ over the posterior? (b) Decode that mean: what is the first
+coordinate of the point? (c) How far is this point from $B$, in standard deviations
+$\sigma$ of the noise? Think about: why is the posterior of every photograph with
+$x_2 = 0$ symmetric, $p(z|x) = p(-z|x)$?
 """,
         start="""
 best_mean = ...  # (a)
@@ -380,11 +380,11 @@ two peaks need not be a good guess at anything.
         task=r"""
 Let $z \in \{1, \dots, M\}$ have the probabilities $\pi_m$, and let
 $p(x|z{=}m) = \mathcal{N}(x;\, \mu_m, s_m^2)$. Write a function that takes $N$
-numbers $x$ and returns both things that the chapter asks for: $\log p(x)$ of each,
-shape `(N,)`, and the posterior $p(z{=}m|x)$ of each, shape `(N, M)`. `weights`,
-`means` and `sds` hold $\pi_m$, $\mu_m$ and $s_m$, shape `(M,)`. It has to work for
-an $x$ far from everything, too. What is this model called, and why does nobody
-speak of intractable integrals there? When would they have to?
+numbers $x$ and returns two things: $\log p(x)$ of each, shape `(N,)`, and the
+posterior $p(z{=}m|x)$ of each, shape `(N, M)`. `weights`, `means` and `sds` hold
+$\pi_m$, $\mu_m$ and $s_m$, shape `(M,)`. It has to work for an $x$ far from
+everything, too. Think about: what is this model called, why does nobody speak of
+intractable integrals there, and when would they have to?
 """,
         start='''
 from torch.distributions import Normal
@@ -437,8 +437,8 @@ importance sampling,
 
 $$\int \frac{p(z|x)^2}{q(z)}\, dz ,$$
 
-as an expression in $c$ alone, for the $c$ for which the integral is finite. Which
-are they? Then use it: how many dimensions can a $q$ with $c = 1.5$ serve, if a
+as an expression in $c$ alone, for the $c$ for which the integral is finite. Think
+about: which are they, and how many dimensions can a $q$ with $c = 1.5$ serve, if a
 thousand draws are to give a relative error of a tenth?
 """,
         start="""
@@ -496,11 +496,11 @@ too wide rather than too narrow.
         task=r"""
 An average of $K$ independent draws is $\hat p = p\,(1 + \epsilon)$, with
 $\mathbb{E}[\epsilon] = 0$ and the relative variance
-$\mathbb{E}[\epsilon^2] = (r^d - 1)/K$ that the chapter found for $d$ equal
-dimensions. Expand the logarithm to second order and find the bias
-$\mathbb{E}[\log \hat p] - \log p$ as an expression in $r$, $d$ and $K$. Then
-compare it, for $r = 2.6$ and $K = 100$, with the numbers that the chapter prints
-under Jensen's inequality. Where does it fail, and why?
+$\mathbb{E}[\epsilon^2] = (r^d - 1)/K$, as it is for $d$ equal dimensions. Expand
+the logarithm to second order and find the bias $\mathbb{E}[\log \hat p] - \log p$
+as an expression in $r$, $d$ and $K$. Think about: for $r = 2.6$ and $K = 100$,
+chapter 2 measured biases of $-0.008$, $-0.029$, $-0.24$ and $-2.5$ nats in $d = 1$,
+2, 4 and 8 dimensions; where does your expression fail, and why?
 """,
         start="""
 import sympy as sp
@@ -598,7 +598,7 @@ At the end of chapter 2, one normal for each photograph falls short of the poste
 because at the crossing the posterior has two peaks. Give the encoder two: let it
 output five numbers, two means, two log-variances and the log-odds of the first of
 two normals. Train it with the same loss, $-\log q_\phi(z|x)$, on pairs from the
-model, in the chapter's notebook. How much of the approximation gap does it win
+model, in the notebook of chapter 2. How much of the approximation gap does it win
 back? Draw its density over $z$ at A, B and C beside the exact posteriors, and say
 where it still falls short, and why.
 """,

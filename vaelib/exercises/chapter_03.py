@@ -295,7 +295,8 @@ EXERCISES = [
 A coin is fair; you believe that heads come up with probability [[p]]. How large is your
 excess surprise a throw, in nats? And if the coin really is the loaded one and you
 believe it fair? In a game of [[throws]] throws, how many *bits* do you lose in the
-worse of the two cases? Three digits will do. Guess first which case is the worse.
+worse of the two cases? Three decimals for the nats and whole bits will do. Guess first
+which case is the worse.
 """,
         start="""
 fair_coin = ...  # nats a throw: the coin is fair, you believe [[p]]
@@ -339,6 +340,7 @@ to $\log 2$.
         values={"p": 0.25, "throws": 1000},
         vary=another_coin,
         rtol=5e-3,
+        atol=6e-4,
     ),
     Exercise(
         name="kl-triangle",
@@ -350,7 +352,7 @@ For unit normals, $\mathrm{KL}(\mathcal{N}(a, 1) \,\|\, \mathcal{N}(b, 1)) = (a-
 Go from $\mathcal{N}(0, 1)$ to $\mathcal{N}([[c]], 1)$: straight; over one stop
 $\mathcal{N}(b, 1)$, with the $b$ that makes the sum of the two divergences smallest;
 and in [[n]] equal steps, the divergences again added up. What does each way cost, in
-nats? Is the detour longer, as it would be on a map?
+nats? Think about: is the detour longer, as it would be on a map?
 """,
         start="""
 straight = ...
@@ -386,11 +388,12 @@ too, while the divergence from the first day is large.
         kind="derive",
         points=2,
         task=r"""
-Why is there a $k_1 = -\log r$ and a $k_3 = (r - 1) - \log r$ but no $k_2$? A colleague
-proposes $k_2 = \tfrac12 (\log r)^2$ for $r(z) = p(z)/q(z)$ and draws $z \sim q$: never
-negative, and with no huge values of $r$ in it. Find its mean under $q$, as an
-expression in `mu`, for $q = \mathcal{N}(\mu, 1)$ and $p = \mathcal{N}(0, 1)$. The
-divergence is $\mu^2/2$. When would you still use $k_2$?
+Two estimates of $\mathrm{KL}(q \,\|\, p)$ from draws $z \sim q$, with
+$r(z) = p(z)/q(z)$, are $k_1 = -\log r$ and $k_3 = (r - 1) - \log r$. A colleague
+proposes $k_2 = \tfrac12 (\log r)^2$: never negative, and with no huge values of $r$ in
+it. Find its mean under $q$, as an expression in `mu`, for $q = \mathcal{N}(\mu, 1)$ and
+$p = \mathcal{N}(0, 1)$. The divergence is $\mu^2/2$. Think about: when would you still
+use $k_2$?
 """,
         start="""
 import sympy as sp

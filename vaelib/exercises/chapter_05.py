@@ -35,6 +35,22 @@ def squared_variance(m, v):
     return both_ways(m, v**2)
 
 
+def one_way_twice(m, v):
+    """This is the same direction twice. Exchange the two normals for the second number:
+    the divergence is not symmetric.
+    """
+    there, _ = both_ways(m, v)
+    return there, there
+
+
+def other_way_twice(m, v):
+    """This is the same direction twice. Exchange the two normals for the first number:
+    the divergence is not symmetric.
+    """
+    _, back = both_ways(m, v)
+    return back, back
+
+
 def exchanged(m, v):
     """These are the two numbers in exchanged order: the first asks for samples of the
     wide normal.
@@ -43,8 +59,8 @@ def exchanged(m, v):
 
 
 def printed(m, v):
-    """The sign is turned over. A divergence is never negative; this is what document
-    002 prints.
+    """The sign is turned over, as one of the source documents prints it. A divergence
+    is never negative.
     """
     there, back = both_ways(m, v)
     return -there, -back
@@ -111,8 +127,8 @@ def kl(mu, logvar):
 
 
 def flipped(mu, logvar):
-    """The sign is turned over: this is minus the divergence, as document 002 prints
-    it.
+    """The sign is turned over: this is minus the divergence, as one of the source
+    documents prints it.
     """
     return -kl(mu, logvar)
 
@@ -242,8 +258,8 @@ EXERCISES = [
         points=1,
         task=r"""
 Compute $\mathrm{KL}(\mathcal{N}([[m]], [[v]]) \,\|\, \mathcal{N}(0, 1))$, and then the
-divergence with the two swapped, in nats. Guess first which is larger: can you see it
-from the two densities? (The second argument is the variance, as everywhere in this
+divergence with the two swapped, in nats; two decimals will do. Guess from the two
+densities which is larger. (The second argument is the variance, as everywhere in this
 book.)
 """,
         start="""
@@ -266,11 +282,20 @@ With $\mu$ and $\sigma^2$ of the wide normal: there, $\frac12(\mu^2 + \sigma^2 -
 first is larger: samples of the wide normal often fall where the narrow one has hardly
 any density, and each of them has a large log-ratio.
 """,
-        mistakes=(log_sigma, squared_variance, exchanged, printed, no_half),
+        mistakes=(
+            log_sigma,
+            squared_variance,
+            one_way_twice,
+            other_way_twice,
+            exchanged,
+            printed,
+            no_half,
+        ),
         probe=probes.numbers,
         values={"m": 1, "v": 4},
         vary=narrower,
         rtol=5e-3,
+        atol=6e-3,
         partial=True,
     ),
     Exercise(
@@ -282,8 +307,8 @@ any density, and each of them has a large log-ratio.
 The divergence is cross-entropy less entropy: $-\mathbb{E}_q[\log p]$ less
 $-\mathbb{E}_q[\log q]$. Find the cross-entropy $-\mathbb{E}_q[\log p(z)]$ for
 $q = \mathcal{N}(\mu, \sigma^2)$ and $p = \mathcal{N}(0, 1)$, as an expression in `mu`
-and `sigma`, on paper or with `sym.expectation`. Which of the four terms of the
-divergence belongs to which of the two? Which constants cancel?
+and `sigma`, on paper or with `sym.expectation`. Think about: which of the four terms of
+the divergence belongs to which of the two, and which constants cancel?
 """,
         start="""
 import sympy as sp
@@ -372,8 +397,8 @@ def kl(mu, logvar):
         task=r"""
 A colleague writes $\mathrm{KL} = \frac12(\mu^2 + \sigma^2 - 1 - \log\sigma)$ and is
 sure of it: it is zero for the prior, and positive for every $(\mu, \sigma)$ that she
-tried. Refute it: at $\mu = 0$, find a $\sigma$ for which her formula is *negative*. Why
-did her test at the prior not help?
+tried. Refute it: at $\mu = 0$, find a $\sigma$ for which her formula is *negative*.
+Think about: why did her test at the prior not help?
 """,
         start="""
 sigma = ...
@@ -412,8 +437,8 @@ sym.Derivation("KL(q || p)", steps, right.given)  # raises: log(sigma)/2
 Suppose that a true posterior is $r = \mathcal{N}(0, \Sigma)$ in two dimensions, with
 unit variances and correlation $\rho$, and that the encoder can only answer
 $\mathcal{N}(0, s^2 I)$. Find the *variance* $s^2$ for which
-$\mathrm{KL}(\mathcal{N}(0, s^2 I) \,\|\, r)$ is least, as an expression in `rho`. What
-happens as $\rho$ approaches 1?
+$\mathrm{KL}(\mathcal{N}(0, s^2 I) \,\|\, r)$ is least, as an expression in `rho`. Think
+about: what happens as $\rho$ approaches 1?
 """,
         start="""
 import sympy as sp
@@ -454,8 +479,8 @@ agree, and what is paid for is their mutual information.)
         task=r"""
 Take the Laplace prior $p(z) = \frac12 e^{-|z|}$, which favours values near zero. Derive
 $\mathrm{KL}(\mathcal{N}(\mu, \sigma^2) \,\|\, p)$ with SymPy, hold it against
-quadrature, and plot its contours as this chapter does for the normal prior. Where is
-the minimum now, and what does the divergence cost there? Is zero still attainable?
+quadrature, and plot its contours over $\mu$ and $\sigma$. Where is the minimum now, and
+what does the divergence cost there? Is zero still attainable?
 """,
         hints=(
             r"Only one average is new: $\mathbb{E}_q|z|$. `sym.expectation` knows it.",

@@ -121,8 +121,8 @@ def points(generator):
     anywhere = {"h": draw(-9, -0.2), "beta": draw(0.2, 6), "tau": draw(0.4, 3)}
     return {
         "anywhere": (anywhere,),
-        "at the prior of the chapter, tau = 1": (anywhere | {"tau": [1.0] * 6},),
-        "on a flat summit, h = 0": (anywhere | {"h": [0.0] * 6},),
+        "with the usual prior, tau = 1": (anywhere | {"tau": [1.0] * 6},),
+        "on a nearly flat summit": (anywhere | {"h": [-1e-4] * 6},),
     }
 
 
@@ -223,8 +223,8 @@ EXERCISES = [
 Four generators drew 1000 pictures each. One always draws the **average** of all
 training images. One always draws the same **single** training image, a seven. One draws
 training images at random, **copies** all. And one draws **unseen** digits: real images
-that were held back. On MNIST their mean distances were these (as in the chapter: to the
-nearest of 10 000 training images, and from 1000 test images to the nearest drawn one):
+that were held back. On MNIST their mean distances were these (to the nearest of 10 000
+training images, and from 1000 test images to the nearest drawn one):
 
 | line | drawn to real | test to drawn |
 |---|---|---|
@@ -245,7 +245,7 @@ single seven, of the copies, of the unseen digits, in this order.
         ),
         reference=lines,
         values={},
-        probe=probes.choices,
+        probe=probes.ordered,
         mistakes=(
             average_is_honest,
             copies_are_one,
@@ -271,12 +271,12 @@ den Oord and Bethge (2016) collect such examples.
         kind="implement",
         points=2,
         task=r"""
-The curved autoencoder has two numbers. How many would a *linear* one need to be as
-good? Guess first. Then write the function that tells: the least mean squared error that
-an autoencoder $\hat x = m + D E (x - m)$ can have on images `x` of shape (N, C, H, W)
-with codes of `k` numbers, where $m$ is their mean image. Sum over pixels, take the mean
-over images, and let `k` be anything from 0 to the number of pixels. No training is
-needed.
+How good can a *linear* autoencoder be? Write the function that tells: the least mean
+squared error that $\hat x = m + D E (x - m)$ can have on images `x` of shape
+(N, C, H, W) with codes of `k` numbers, where $m$ is their mean image. Sum over pixels,
+take the mean over images, and let `k` be anything from 0 to the number of pixels. No
+training is needed. Think about: the curved autoencoder of chapter 6 has two numbers;
+how many does a linear one need to be as good?
 """,
         start='''
 def left_over(x, k):
@@ -284,7 +284,7 @@ def left_over(x, k):
     ...
 ''',
         hints=(
-            "The chapter has a formula for two numbers: a sum of eigenvalues.",
+            "What is lost is a sum of eigenvalues, as in chapter 6 with two numbers.",
             "Of which matrix? Its trace is what is lost with k = 0. Compare it with "
             "the mean squared distance to the mean image.",
             "Flatten the images to rows; `tensor.T.cov(correction=0)` and "
@@ -328,11 +328,12 @@ many: two numbers remain two numbers.
         kind="derive",
         points=2,
         task=r"""
-The chapter derives the best width of $q$ for the prior $\mathcal{N}(0, 1)$. Let the
+How wide should $q$ be? Chapter 6 answers for the prior $\mathcal{N}(0, 1)$. Let the
 prior be $\mathcal{N}(0, \tau^2)$. Near a summit the log-likelihood is
 $c + \tfrac12 h\,(z - \mu)^2$ with $h < 0$, and the objective is its mean under
 $q = \mathcal{N}(\mu, \sigma^2)$ minus $\beta$ times $\mathrm{KL}(q \,\|\, p)$. Which
-*variance* $\sigma^2$ is best? Before you compute: what must come out for $h = 0$?
+*variance* $\sigma^2$ is best? Think about, before you compute: what must come out when
+the summit is flat, $h \to 0$?
 """,
         start="""
 import sympy as sp
@@ -391,7 +392,8 @@ say which one it is.
 (a) How large must the KL be at least, in nats, as a mean over the images? (It is never
 smaller than the information that the code has about the image.) (b) If the code has
 said nothing before, and then says just this at that least cost, by how many nats does
-the bound rise? (c) Above which $\beta$ would memorising no longer pay?
+the bound rise? (c) Above which $\beta$ would memorising no longer pay? Two decimals
+will do.
 """,
         start="""
 least_kl = ...  # (a), nats
@@ -448,10 +450,11 @@ pictures by heart is the decoder, which nothing restrains.
         kind="open",
         points=4,
         task=r"""
-Repeat the comparison of the chapter with 16 latent dimensions: an autoencoder, the same
-with a standardised plane (`standard_plane` needs `nn.Linear(16, 16)`), and a VAE with
-$\beta = 1$. The grid is out of reach now; use the two distances, and look at samples.
-Write down what you expected, the table, and what it says about the need for a prior.
+Repeat the comparison of chapter 6, in its notebook, with 16 latent dimensions: an
+autoencoder, the same with a standardised plane (`standard_plane` needs `nn.Linear(16,
+16)`), and a VAE with $\beta = 1$. The grid is out of reach now; use the two distances,
+and look at samples. Write down what you expected, the table, and what it says about the
+need for a prior.
 """,
         hints=(
             "`mirror_pair()` makes codes of two numbers in its last and first layer. "

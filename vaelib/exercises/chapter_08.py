@@ -391,8 +391,8 @@ EXERCISES = [
         task=r"""
 A decoder misses a pixel by [[missed]]. By hand or with a calculator: what is $-\log p$,
 in nats, under Gaussian noise of standard deviation (a) $s = 0.1$, (b) $s = 0.3$ and (c)
-$s = 1$? (d) Which $s$, of all, is the best for this error? Two digits will do. (And how
-can $-\log p$ be negative?)
+$s = 1$? (d) Which $s$, of all, is the best for this error? Two decimals will do. Think
+about: how can $-\log p$ be negative?
 """,
         start="""
 nats_01 = ...  # (a), s = 0.1
@@ -441,7 +441,8 @@ input)`, a mean over everything, plus a weight times the KL, which is summed ove
 dimensions and averaged over the batch. Say that the images are $3 \times [[side]]
 \times [[side]]$ and the weight is [[weight]]. (a) What is $\beta$, measured at $s^2 =
 \tfrac12$? (b) Read the other way, with $\beta = 1$: noise of which standard deviation
-$s$ does this loss assume? (c) Which weight would assume $s = 0.1$?
+$s$ does this loss assume? (c) Which weight would assume $s = 0.1$? Three digits will
+do.
 """,
         start="""
 beta = ...  # (a)
@@ -496,8 +497,8 @@ Which likelihood has the sum of absolute errors $\sum_i |x_i - \hat x_i|$ as its
 It has a scale $b$, as the Gaussian has $s$. Write a function of images `x` and their
 reconstructions `recon`, both of shape (N, C, H, W), that returns two things: $-\log p$
 of each image, in nats, shape (N,), at the best scale; and this scale, shape (), one for
-all pixels of all images, which makes the mean of the first as small as possible. Then
-guess: are pictures trained with it sharper or softer than with squared errors?
+all pixels of all images, which makes the mean of the first as small as possible. Think
+about: are pictures trained with it sharper or softer than with squared errors?
 """,
         start='''
 def laplace(x, recon):
@@ -587,11 +588,11 @@ def loss(recon, x, mu, logvar):
     return error + kl
 ```
 
-What is its $\beta$ at $s^2 = \tfrac12$, for 784 pixels and 20 latent dimensions? Then
-mend it: write minus the bound of a model with Gaussian pixels of standard deviation
+Mend it: write minus the bound of a model with Gaussian pixels of standard deviation
 `s`, at this one draw of the code, constant included, as a mean over the images, in
 nats. `recon` and `x` have the shape (N, C, H, W), `mu` and `logvar` (N, d); `s` is a
-number.
+number. Think about: what was the $\beta$ of the loss as it was found, at
+$s^2 = \tfrac12$, for 784 pixels and 20 latent dimensions?
 """,
         start='''
 import torch.nn.functional as F
@@ -645,8 +646,8 @@ Put the continuous Bernoulli into the table of bits per dimension. Divide $[0, 1
 density $C(\ell)\, e^{\ell x}/(1 + e^\ell)$ over it in closed form, with $C(\ell) =
 \ell/\tanh(\ell/2)$, and write the log-probability of levels `level` (whole numbers from
 0 to 255) for logits `logit`, both of one shape, in nats. A trained decoder's logits
-reach into the thousands, and one may be 0; they are 32-bit floats. Then use it on the
-chapter's model: is its huge log density worth anything here?
+reach into the thousands, and one may be 0; they are 32-bit floats. Think about: use it
+on the continuous Bernoulli of chapter 8; is its huge log density worth anything here?
 """,
         start='''
 def log_level(logit, level):

@@ -164,15 +164,16 @@ def trained_on(loss_of, x, new, clear=True):
 
 
 def without_kl(x, new):
-    """It learned to copy, at any price: this is what comes out when the KL is left out
-    of the loss.
+    """It learned to copy, at any price: the KL is left out of the loss, or weighs next
+    to nothing.
     """
     return trained_on(lambda bound: -bound.reconstruction.mean(), x, new)
 
 
 def kl_divided(x, new):
-    """The code costs far more nats than it should: this is what comes out when the KL
-    is divided by the batch and the reconstruction is not.
+    """The code costs far more nats than it should. So it does when the KL weighs too
+    little: when it is divided by the batch, for instance, and the reconstruction is
+    not.
     """
     return trained_on(
         lambda bound: bound.kl.mean() - bound.reconstruction.sum(), x, new
@@ -180,9 +181,9 @@ def kl_divided(x, new):
 
 
 def pixels_averaged(x, new):
-    """The code is empty and the model knows the average picture only: this is what
-    comes out when the reconstruction is averaged over the pixels, so that the KL
-    weighs too much.
+    """The code is empty, and the model knows the average picture only. So it ends when
+    the KL weighs too much, for instance beside a mean over the pixels; or when the
+    learning rate is too large.
     """
     return trained_on(
         lambda bound: (bound.kl - bound.reconstruction / 16).mean(), x, new
@@ -190,46 +191,113 @@ def pixels_averaged(x, new):
 
 
 def gradients_piled_up(x, new):
-    """It ends worse than it began: this is what comes out when gradients are not set
-    to zero before each step, so that old ones pile up.
+    """It ends worse than it began. Are the gradients set to zero before each step?
+    Otherwise those of all steps before are added to them.
     """
     return trained_on(lambda bound: -bound.value.mean(), x, new, clear=False)
 
 
+def of_what_it_knows(x, new):
+    """On columns, which are not among its training images, it is as good as on rows. So
+    it was trained on `new`, or the returned numbers are those of `x`.
+    """
+    return train(x, x)
+
+
 FLOOR, COIN = 4 * math.log(2), 16 * math.log(2)
+ROWS, TWO, COLUMNS = (
+    "trained on rows, and on new rows",
+    "with the lower half the negative of the upper one",
+    "trained on rows, and on columns",
+)
+# The floor of the loss, and what is asked for. Of 60 right trainings, with other seeds,
+# the worst came to 5.06 and 3.15 nats. Their terms lay between -1.93 and -0.42 and
+# between 3.12 and 4.17, those with half or twice the KL beside them.
+ASKED = {ROWS: (FLOOR, 5.5), TWO: (FLOOR / 2, 4.0)}
 
 
 def bars(generator):
-    on = torch.randint(2, (800, 1, 4, 1), generator=generator)
-    images = on.to(torch.get_default_dtype()).expand(800, 1, 4, 4).clone()
-    return {"on new images": (images[:400], images[400:])}
+    on = torch.randint(2, (800, 4), generator=generator)
+    on[:400] = on[on[:400].unique(dim=0, return_inverse=True)[1].argsort()]
+    two = torch.cat([on[:, :2], 1 - on[:, :2]], 1)
+    rows, halves = (
+        rule.to(torch.get_default_dtype())[:, None, :, None].repeat(1, 1, 1, 4)
+        for rule in (on, two)
+    )
+    return {
+        ROWS: (rows[:400], rows[400:]),
+        TWO: (halves[:400], halves[400:]),
+        COLUMNS: (rows[:400], rows[400:].transpose(2, 3).contiguous()),
+    }
+
+
+def terms(out, case):
+    """Reconstruction and KL, or None where they are not two numbers."""
+    pair = [out.get(f"{case}, output {i}") for i in (1, 2)]
+    if any(term is None or term.numel() != 1 for term in pair):
+        return None
+    return tuple(term.item() for term in pair)
 
 
 def between_floor_and_coin(out, given, due):
-    names = list(due)
-    if any(name not in out or out[name].numel() != 1 for name in names):
-        yield Finding(False, "it should return two numbers: reconstruction and KL")
-        return
-    reconstruction, kl = (out[name].item() for name in names)
-    loss = kl - reconstruction
-    if not math.isfinite(loss) or loss > 1e4:
-        text = f"a loss of {loss:.4g} nats: do the steps go up, not down?"
-        yield Finding(False, text)
-        return
-    signs = reconstruction <= 0 <= kl
-    text = f"reconstruction {reconstruction:.2f} nats, KL {kl:.2f} nats"
+    for case in given:
+        found = terms(out, case)
+        if found is None:
+            yield Finding(False, f"{case}: return two numbers, reconstruction and KL")
+            continue
+        reconstruction, kl = found
+        loss = kl - reconstruction
+        text = f"{case}: a loss of {loss:.4g} nats, of which {kl:.2f} for the code"
+        wrong = term_that_cannot_be(reconstruction, kl)
+        if not math.isfinite(loss) or loss > 1e4:
+            text, wrong = f"{case}: a loss of {loss:.4g} nats", "do the steps go up?"
+        elif not wrong and case == COLUMNS:
+            if loss < 15:
+                wrong = "it should be bad at what it was not trained on"
+        elif not wrong:
+            floor, asked = ASKED[case]
+            if loss < floor - 0.2:
+                wrong = f"no model can beat the floor of {floor:.2f}"
+            elif loss >= asked:
+                wrong = f"below {asked:g} was asked for; the coin pays {COIN:.2f}"
+            elif case == ROWS and not (kl < 4.9 and reconstruction > -2.2):
+                less = "too much" if kl >= 4.9 else "too little"
+                wrong = f"the code says {less}: with which weight does the KL count?"
+        yield Finding(not wrong, f"{text}; {wrong}" if wrong else text)
+
+
+def term_that_cannot_be(reconstruction, kl):
     if reconstruction > 0 > kl:
-        text += ": are the two exchanged?"
-    elif reconstruction > 0:
-        text += ": log p(x|z) of black-or-white pixels is never positive"
-    elif kl < 0:
-        text += ": a divergence is never negative"
-    yield Finding(signs, text)
-    text = f"a loss of {loss:.2f} nats on new images; the coin pays {COIN:.2f}"
-    yield Finding(loss < 6, text + (", and below 6 was asked for" * (loss >= 6)))
-    if signs:
-        text = f"not below the floor of {FLOOR:.2f} nats, which no model can beat"
-        yield Finding(loss > FLOOR - 0.2, text)
+        return "are the two exchanged?"
+    if reconstruction > 0:
+        return "log p(x|z) of black-or-white pixels is never positive"
+    return "a divergence is never negative" if kl < 0 else ""
+
+
+def symptom(out):
+    """What two trainings have in common that went wrong in the same way, if known."""
+    rows, columns = terms(out, ROWS), terms(out, COLUMNS)
+    if rows is None or columns is None or term_that_cannot_be(*rows):
+        return None
+    kl, loss = rows[1], rows[1] - rows[0]
+    if not loss < 1e4:
+        return None
+    if kl > 25:
+        return "copies"
+    if kl > 7.5 and rows[0] > -0.1:
+        return "talks"
+    if kl < 0.02 and abs(loss - COIN) < 0.2:
+        return "is silent"
+    if loss > 12:
+        return "is worse than the coin"
+    two = terms(out, TWO) or (-COIN, 0.0)
+    if loss < 5.5 and two[1] - two[0] < 4 and columns[1] - columns[0] < 5.5:
+        return "knows the columns"
+    return None
+
+
+def same_symptom(out, other, names, rtol, atol):
+    return symptom(out) is not None and symptom(out) == symptom(other)
 
 
 EXERCISES = [
@@ -241,8 +309,8 @@ EXERCISES = [
         task=r"""
 A VAE has a test loss of [[loss]] nats per image of 784 pixels. How many *bits per
 pixel* is that? And how many bits per pixel does the coin pay, which says of each pixel
-that it is white with probability one half? Does the first number make sense beside the
-second?
+that it is white with probability one half? Two decimals will do. Think about: does the
+first number make sense beside the second?
 """,
         start="""
 this_vae = ...
@@ -264,6 +332,7 @@ the price of storing them raw. For your own model take `-history["test_elbo"][-1
         values={"loss": 105.3},
         vary=other_loss,
         rtol=0.03,
+        atol=6e-3,
     ),
     Exercise(
         name="training-mean",
@@ -279,10 +348,11 @@ cross-entropy of each pixel, `kl` the divergence of each dimension:
 - (b) `bce.mean() + kl.sum(1).mean()`
 - (c) `bce.mean() + kl.mean()`
 
-Which `beta` in `vaelib.fit` does each amount to? (A factor that is left before the
-whole loss does not count: Adam does not mind it.) Then think about (a), which is
-document 003's mean beside a sum. What will the KL, the reconstructions and the samples
-look like, and which lines of the checklist notice? Train for three epochs with it.
+Which `beta` in `vaelib.fit` does each amount to? Give fractions, or three digits. (A
+factor that is left before the whole loss does not count: Adam does not mind it.) Think
+about (a), a mean beside a sum: what will the KL, the reconstructions and the samples
+look like after three epochs of it, and which lines of the checklist of chapter 9
+notice?
 """,
         start="""
 beta_a = ...
@@ -337,13 +407,14 @@ against 160 on the built-in digits.
         kind="implement",
         points=2,
         task=r"""
-Document 002 advises to raise the weight of the KL from 0 to 1 over the first epochs.
+A common advice is to raise the weight of the KL from 0 to 1 over the first epochs.
 Write the schedule: `beta(fraction)` rises on a straight line from 0 at the start of
 training to 1 half way, and stays there. `fraction` is the part of training that is
 done, a number in [0, 1), and `fit` asks before each step.
 
-Then train with `vaelib.fit(model, data, epochs=10, beta=beta)` and draw the KL curve in
-one figure with that of the chapter. Which model ends better? Why does the KL overshoot?
+Think about: train with `vaelib.fit(model, data, epochs=10, beta=beta)`, and draw the KL
+curve in one figure with that of a run without it, as in chapter 9. Which model ends
+better, and why does the KL overshoot?
 """,
         start='''
 def beta(fraction):
@@ -409,10 +480,12 @@ white or black by the toss of a fair coin. A model that knew this would pay $4 \
 2.77$ nats an image, and nothing can pay less; the coin for each pixel pays
 $16 \log 2 = 11.09$. Write `train(x, new)`. It builds
 `vaelib.VAE.mlp((1, 4, 4), hidden=(64,), latent_dim=4)`, goes 15 times through the 400
-images `x`, shuffled, in batches of 40, with Adam at a learning rate of 0.01, and
-returns two numbers: the mean reconstruction term $\log p(x|z)$ and the mean KL of the
-images `new`, which it has not trained on. On these the loss should come below 6 nats.
-The check trains your model, in a second or so.
+images `x`, shuffled anew each time, in batches of 40, with Adam at a learning rate of
+0.01, and returns two numbers: the mean reconstruction term $\log p(x|z)$ and the mean
+KL of the images `new`, which it has not trained on. On new rows the loss should come
+below 5.5 nats. The check trains your model three times, within a few seconds: on rows;
+on rows of which the lower two are the negative of the upper two, where the floor is
+half as high; and on rows again, with columns for `new`, at which it should be bad.
 """,
         start='''
 def train(x, new):
@@ -431,17 +504,26 @@ def train(x, new):
         ),
         reference=train,
         discussion=r"""
-Over twenty seeds the loss came to between 4.4 and 4.9 nats: about 3.7 for the code and
-1 for what is lost of the picture. The floor is 2.77. To name one of 16 pictures takes
+Over sixty seeds the loss came to between 4.3 and 5.1 nats: about 3.6 for the code and 1
+for what is lost of the picture. The floor is 2.77. To name one of 16 pictures takes
 $\log 16 = 2.77$ nats, so a code of 2.77 and a perfect picture would touch it. For that
 the codes of the 16 pictures would have to share out the prior among them, without a gap
-and without an overlap, and Gaussians cannot do that.
+and without an overlap, and Gaussians cannot do that. For columns the model paid 22 to
+29 nats, more than the coin: it is sure of rows.
+
+The check sees two numbers and no code. It cannot tell all slips: a KL that counts one
+half mostly passes, at 4.5 to 5.5 nats, and so does training twice as long.
 """,
-        mistakes=(without_kl, kl_divided, pixels_averaged, gradients_piled_up),
+        mistakes=(
+            without_kl,
+            kl_divided,
+            pixels_averaged,
+            gradients_piled_up,
+            of_what_it_knows,
+        ),
         given=bars,
         verify=between_floor_and_coin,
-        rtol=0.5,  # to know a mistake again: training is never quite the same
-        atol=0.05,
+        alike=same_symptom,  # training is never quite the same
     ),
     Exercise(
         name="training-gap",

@@ -35,7 +35,9 @@ def straight(d, t):
 
 
 def exchanged(d, t):
-    """The two weights are exchanged: at t = 0 the road is at a."""
+    """A weight stands at the wrong end: at t = 0 the road is at a, so b has the weight
+    0 there.
+    """
     variance, a, b = weights(d, t)
     return variance, b, a
 
@@ -74,6 +76,20 @@ def backwards(codes, a):
     """The arrow points from much of the attribute to little."""
     arrow, promised = folk_arrow(codes, a)
     return -arrow, -promised
+
+
+def arrow_backwards(codes, a):
+    """The promise is right, but the arrow points from much of the attribute to
+    little.
+    """
+    arrow, promised = folk_arrow(codes, a)
+    return -arrow, promised
+
+
+def promise_backwards(codes, a):
+    """The arrow is right, but the promise is that of the way back."""
+    arrow, promised = folk_arrow(codes, a)
+    return arrow, -promised
 
 
 def halves(codes, a):
@@ -234,10 +250,10 @@ EXERCISES = [
         points=2,
         task=r"""
 $a$ and $b$ are independent draws from $\mathcal{N}(0, I)$ in [[d]] dimensions. What is
-the variance of their cosine? Conclude that the angle between them is near 90° and that
-half way on the spherical road one is at $(a + b)/\sqrt2$, up to a small error. Is that
-point distributed like the prior again? Which weights of $a$ and of $b$ replace
-$1/\sqrt2$ at $t = [[t]]$, if the angle is 90°?
+the variance of their cosine? It is small, so that the angle between them is near 90°
+and half way on the spherical road one is near $(a + b)/\sqrt2$. Which weights of $a$
+and of $b$ replace $1/\sqrt2$ at $t = [[t]]$, if the angle is 90°? Three digits will do.
+Think about: is the point half way distributed like the prior again?
 """,
         start="""
 variance = ...  # of the cosine
@@ -287,8 +303,8 @@ of each, shape (N,). Return two things: the mean code of the quarter with the hi
 *whole* arrow would add to the attribute if it were linear in $z$. You need `codes` and
 `a` for it, and no slope.
 
-Then take the slant at the codes of 2000 test images and measure, with the `attributes`
-of the chapter, how much the whole arrow and a quarter of it really add. Why is
+Think about: for the slant of digits, the whole arrow really adds one half to two thirds
+of what it promises, and a quarter of the arrow as small a share of its quarter. Why is
 selecting by the attribute itself too optimistic?
 """,
         start='''
@@ -309,6 +325,8 @@ def folk_arrow(codes, a):
 If $a(z) = w \cdot z + c$, then $a(z + v) - a(z) = w \cdot v$, and with
 $v = \bar z_H - \bar z_L$ that is $\bar a_H - \bar a_L$.
 
+In the notebook of chapter 10:
+
 ```python
 start = codes[:2000]
 a = attributes(start)["slant"]
@@ -327,6 +345,8 @@ regression to the mean. And part of the difference is between digits, as in the 
 """,
         mistakes=(
             backwards,
+            arrow_backwards,
+            promise_backwards,
             halves,
             unsorted,
             of_length_one,
@@ -342,9 +362,10 @@ regression to the mean. And part of the difference is between digits, as in the 
         kind="open",
         points=2,
         task=r"""
-Train 20 and 40 dimensions with `images=48_000`, a quarter of what the chapter gave.
-How many of the 40 are active, and what does the surplus cost on test images? Guess
-first, and say what follows for the sentence "surplus dimensions cost nothing".
+In the notebook of chapter 10, train 20 and 40 dimensions with `images=48_000`, a
+quarter of what they had there. How many of the 40 are active, and what does the surplus
+cost on test images? Guess first, and say what follows for the sentence "surplus
+dimensions cost nothing".
 """,
         hints=(
             'The chapter\'s `train(part, d, **(bold | {"images": 48_000}))` does it.',
@@ -375,8 +396,8 @@ nothing" is a statement about the end of training.
         kind="diagnose",
         points=2,
         task=r"""
-Give t-SNE 500 draws of pure noise, with a perplexity of 3 and with the usual 30. Would
-you have called the result clusters?
+Give t-SNE 500 draws of pure noise, with a perplexity of 3 and with the usual 30. Think
+about: would you have called the result clusters?
 
 ```python
 from sklearn.manifold import TSNE
@@ -390,8 +411,8 @@ for ax, perplexity in zip(axes, (3, 30)):
 plt.show()
 ```
 
-Then look at the t-SNE map of the codes of test images in this chapter, with its
-islands of one colour. Which of these may be read off it?
+Then take a t-SNE map of the codes of test images, as in chapter 10: islands, each
+mostly of one colour, which stands for the digit. Which of these may be read off it?
 
 - (a) Most codes on an island of one colour have neighbours of the same digit in the 20
   dimensions, too.
@@ -431,11 +452,11 @@ dimensions shows.
         kind="explore",
         points=2,
         task=r"""
-In the live figure of the two roads choose two different digits. Read $\|z\|$ at
-$t = 0$, at $t = 1$, and half way on the *straight* road. These three lengths fix the
-angle between the two codes: compute it, in degrees. Repeat it for a few pairs. Are the
-codes of two digits about as far from each other as two draws from the prior, or do you
-find pairs that are nearer?
+In the live figure of the two roads, in chapter 10, choose two different digits. Read
+$\|z\|$ at $t = 0$, at $t = 1$, and half way on the *straight* road. These three lengths
+fix the angle between the two codes: compute it, to within a degree. Think about, with a
+few pairs: are the codes of two digits about as far from each other as two draws from
+the prior, or do you find pairs that are nearer?
 """,
         start="""
 length_a = ...  # at t = 0
@@ -476,7 +497,7 @@ $\log 10 = 2.3$ nats; the code has more to say.
 Fit mixtures of $1, 3, 10, 30, 100$ and $300$ Gaussians with full covariance to the
 codes of 3000 training images only, and draw the gain on training codes and on test
 codes against the number of parts. Where is the best, and what happens beyond? What does
-the exact aggregate of 3000 images, in the chapter's table, have to do with the
+the exact aggregate of 3000 images, in the table of chapter 10, have to do with the
 right-hand end?
 """,
         hints=(

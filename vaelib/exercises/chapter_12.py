@@ -153,12 +153,14 @@ EXERCISES = [
         kind="predict",
         points=1,
         task=r"""
-In [autonomousvision/sledge, issue 4](https://github.com/autonomousvision/sledge/issues/4)
+In
+[autonomousvision/sledge, issue 4](https://github.com/autonomousvision/sledge/issues/4)
 the two arguments of the cross-entropy had changed places:
-`binary_cross_entropy_with_logits(x, logits, reduction="none")`. What does this reward
-the decoder for, on a white pixel and on a black one? Put it into the healthy loss, and
-predict which of the five examinations fail: give the set of their names. Then write the
-loss, and see what `clinic.examine` and `clinic.train` make of it.
+`binary_cross_entropy_with_logits(x, logits, reduction="none")`. Put it into
+`clinic.healthy`, and predict which of the five examinations of `clinic.examine` fail:
+give the set of their names. Think about: what does this reward the decoder for, on a
+white pixel and on a black one, and what do `clinic.examine` and `clinic.train` make of
+it?
 """,
         start="""
 from vaelib import clinic
@@ -241,9 +243,9 @@ In [valdersoul/bn-vae, issue 1](https://github.com/valdersoul/bn-vae/issues/1) t
 weight of the KL rises by `rate` each step up to 1, and is to start again from 0 every
 `cycle` epochs, beginning with epoch 0; the first step of a cycle has the weight `rate`.
 The function gives the weight of each step of a run, a tensor of `epochs * steps`
-numbers, but two of its lines stand one level too deep. Draw it for 8 epochs of 60 steps
-with `cycle = 4` and `rate = 1 / 60`: with which weights does the model train in epochs
-0 and 4, and what would you see with `cycle = 1`? Mend it.
+numbers, but two of its lines stand one level too deep. Mend it. Think about: for 8
+epochs of 60 steps with `cycle = 4` and `rate = 1 / 60`, with which weights did the
+model train in epochs 0 and 4, and what would you have seen with `cycle = 1`?
 """,
         start="import torch\n\n\n" + source(anneal, docstring=False).code,
         hints=(

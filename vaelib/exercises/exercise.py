@@ -5,19 +5,21 @@ assignments and grades them.
 """
 
 import ast
+import math
 import random
 import re
 import textwrap
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from vaelib import _checks as checks
 from vaelib.exercises import probes
-from vaelib.exercises.probes import Given, NotAttempted
+from vaelib.exercises.probes import Given
 from vaelib.exercises.report import (
     NOT_ATTEMPTED,
     NOT_YET,
@@ -116,11 +118,13 @@ class Exercise:
             return self.to_read(answer)
         try:
             out = self.ask(answer, self.draw(seed))
-        except (NotAttempted, NotImplementedError):
-            return self.not_attempted()
         except Exception as error:
-            return self.failed(describe(error, answer))
-        return self.judge(out, seed)
+            why = probes.explain(error, partial(in_answer, answer))
+            return self.not_attempted() if why is None else self.failed(why)
+        try:
+            return self.judge(out, seed)
+        except Exception as error:  # of numbers that no honest answer gives
+            return self.failed(f"What it gives cannot be judged: {error}.")
 
     def hint(self, n: int | None = None) -> Text:
         """The next hint, from vague to plain; or the n-th."""
@@ -208,15 +212,13 @@ class Exercise:
         """
         given = self.draw(seed)
         verify = self.verify or self.agrees
-        gave = ", ".join(out) or "nothing"
         for solution in (*self.alternatives, self.reference):  # the last one's remain
             due = self.ask(self.as_answer(solution), given)
-            missing = [
-                Finding(False, f"{name}: missing; there is {gave}")
-                for name in due
-                if name not in out
-            ]
-            findings = tuple(missing or verify(out, given, due))
+            out = regrouped(out, due)
+            if due.keys() <= out.keys():
+                findings = tuple(map(self.in_words, verify(out, given, due)))
+            else:
+                findings = (Finding(False, counted(out, due)),)
             right = [finding.ok for finding in findings]
             if all(right):
                 text = "" if solution is self.reference else sentence(solution)
@@ -240,7 +242,27 @@ class Exercise:
     def agrees(self, out: dict, given: Given, due: dict) -> Iterator[Finding]:
         """Whether each tensor is what the solution gives."""
         for name in due:
-            yield compare(name, out[name], due[name], self.rtol, self.atol)
+            found = compare(name, out[name], due[name], self.rtol, self.atol)
+            if self.probe is probes.expression and not found.ok:
+                found = at_a_point(name, out[name], due[name], *given[name])
+            yield found
+
+    def in_words(self, finding: Finding) -> Finding:
+        """A finding on a number, under the name that the start gives to it."""
+        if self.probe is not probes.numbers or not self.start:
+            return finding
+        held = ast.parse(self.fill(self.start)).body[-1].value
+        names = {"the number": self.answer}
+        if isinstance(held, ast.Tuple):
+            names = {
+                f"number {i}": ast.unparse(one) for i, one in enumerate(held.elts, 1)
+            }
+        text = re.sub(
+            r"^(the number|number \d+)\b",
+            lambda found: names.get(found[0], found[0]),
+            finding.text,
+        )
+        return replace(finding, text=text.replace(": nan is not right", ": still open"))
 
     def name_mistake(self, out: dict, given: Given, due: dict) -> str:
         """The sentence of the mistake that gives the very same, if one does.
@@ -289,7 +311,7 @@ def compare(name: str, got: Tensor, due: Tensor, rtol: float, atol: float) -> Fi
     """Whether two tensors agree; where they first do not."""
     if due.dtype == torch.uint8:  # a text: its value would be the solution
         ok = torch.equal(got, due)
-        return Finding(ok, name if ok else f"{name} is another")
+        return Finding(ok, name if ok else f"{name}: not the right one")
     if got.shape != due.shape:
         text = f"{name}: shape {tuple(got.shape)}, should be {tuple(due.shape)}"
         return Finding(False, text)
@@ -302,8 +324,54 @@ def compare(name: str, got: Tensor, due: Tensor, rtol: float, atol: float) -> Fi
     place = tuple(wrong.nonzero()[0].tolist())
     if due.dim() == 0:
         return Finding(False, f"{name}: {got.item():.5g} is not right")
-    text = f"{name}: entry {list(place)} is {got[place]:.5g}"
-    return Finding(False, f"{text}, should be {wanted[place]:.5g}")
+    return Finding(
+        False, f"{name}: entry {list(place)} is {differing(got[place], wanted[place])}"
+    )
+
+
+def differing(got: Tensor, wanted: Tensor) -> str:
+    """Two numbers with as many digits as it takes to see that they differ."""
+    for digits in (5, 9, 17):
+        is_, due = f"{got.item():.{digits}g}", f"{wanted.item():.{digits}g}"
+        if is_ != due:
+            break
+    return f"{is_}, should be {due}"
+
+
+def at_a_point(name, got: Tensor, due: Tensor, points: dict[str, list]) -> Finding:
+    """The first point at which two expressions differ."""
+    k = (got - due).abs().nan_to_num(math.inf).argmax().item()
+    where = ", ".join(f"{symbol} = {p[k]:.4g}" for symbol, p in points.items())
+    return Finding(False, f"{name}: at {where} it is {differing(got[k], due[k])}")
+
+
+def regrouped(out: dict[str, Tensor], due: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A list where one tensor is due, and a tensor where several are, as is due."""
+    out = dict(out)
+    for name in due.keys() - out.keys():
+        case, _, number = name.partition(probes.OUTPUT)
+        if not number:
+            pieces = [v for n, v in out.items() if n.startswith(name + probes.OUTPUT)]
+            if pieces and len({piece.shape for piece in pieces}) == 1:
+                out[name] = torch.stack(pieces)
+        elif case in out and out[case].dim() > 0:
+            several = sum(n.startswith(case + probes.OUTPUT) for n in due)
+            if len(out[case]) == several:
+                out[name] = out[case][int(number) - 1]
+    return out
+
+
+def counted(out: dict, due: dict) -> str:
+    """Says that an answer gives more or fewer things than are due."""
+
+    def case(name: str) -> str:
+        name = re.sub(r"^(the number|number \d+)$", "numbers", name)
+        return name.split(probes.OUTPUT)[0]
+
+    here = case(next(name for name in due if name not in out))
+    given, wanted = (sum(case(name) == here for name in names) for names in (out, due))
+    there = "is" if given == 1 else "are"
+    return f"{here}: {wanted} should be given, and there {there} {given}"
 
 
 def same(out: dict, other: dict, names: Iterable[str], rtol, atol) -> bool:
@@ -321,15 +389,13 @@ def sentence(function: Callable) -> str:
     return " ".join(function.__doc__.split())
 
 
-def describe(error: Exception, answer) -> str:
-    """An error that an answer raised, with the line of the answer it comes from."""
-    where = ""
+def in_answer(answer, frame: traceback.FrameSummary) -> str:
+    """Where in the answer's cell a frame of a traceback is; empty if elsewhere."""
     code = getattr(answer, "__code__", None)
-    for frame in traceback.extract_tb(error.__traceback__):
-        if code is not None and frame.filename == code.co_filename:
-            line = textwrap.shorten(frame.line or "", 60)
-            where = f" (line {frame.lineno} of the cell: `{line}`)"
-    return f"It raises {type(error).__name__}: {error}{where}"
+    if code is None or frame.filename != code.co_filename:
+        return ""
+    line = textwrap.shorten(frame.line or "", 60)
+    return f"line {frame.lineno} of the cell: `{line}`"
 
 
 def index(exercises: Iterable[Exercise]) -> dict[str, Exercise]:

@@ -6,6 +6,10 @@ submissions are graded, probes run in a sandbox, and what they give back is judg
 outside of it.
 """
 
+import dis
+import math
+import re
+import traceback
 from collections.abc import Callable
 
 import torch
@@ -17,10 +21,16 @@ Given = dict[str, tuple]
 # The seed for what an answer draws itself: another than any of the arguments' seeds, or
 # its noise could be the very numbers it is given.
 NOISE = 8_317_442
+OUTPUT = ", output "  # stands between a case and the number of one of several outputs
+NOTHING = {"RESUME", "NOP", "LOAD_CONST", "RETURN_CONST", "RETURN_VALUE"}
 
 
 class NotAttempted(Exception):
     """There is no answer yet."""
+
+
+class Unusable(Exception):
+    """An answer of another kind than asked for; says which kind that is."""
 
 
 def call(answer: Callable, given: Given) -> dict[str, Tensor]:
@@ -29,7 +39,7 @@ def call(answer: Callable, given: Given) -> dict[str, Tensor]:
     out = {}
     for case, arguments in given.items():
         with seeded(NOISE):
-            out |= parts(case, answer(*copies(arguments)))
+            out |= parts(case, returned(answer, copies(arguments)))
     return out
 
 
@@ -45,7 +55,7 @@ def gradients(answer: Callable, given: Given) -> dict[str, Tensor]:
             for a in arguments
         ]
         with seeded(NOISE):
-            value = tensor(case, answer(*leaves))
+            value = tensor(case, returned(answer, leaves))
         out[case] = value.detach()
         wanted = [a for a in leaves if isinstance(a, Tensor) and a.requires_grad]
         slopes = [None] * len(wanted)
@@ -57,29 +67,46 @@ def gradients(answer: Callable, given: Given) -> dict[str, Tensor]:
     return out
 
 
+def draws(answer: Callable, given: Given) -> dict[str, Tensor]:
+    """As `gradients`, for an answer that draws: its noise goes on from case to case, so
+    that one which always draws the same is found out.
+    """
+    function(answer)
+    noise = torch.Generator().manual_seed(NOISE).get_state()
+
+    def going_on(*arguments):
+        nonlocal noise
+        torch.set_rng_state(noise)
+        value = returned(answer, arguments)
+        noise = torch.get_rng_state()
+        return value
+
+    return gradients(going_on, given)
+
+
 def numbers(answer, given: Given) -> dict[str, Tensor]:
-    """A number, or several; given is not used."""
-    if isinstance(answer, (tuple, list)):
-        if not answer:
-            raise NotAttempted
-        return {f"number {i}": number(a) for i, a in enumerate(answer, 1)}
-    return {"the number": number(answer)}
+    """A number, or several; given is not used. One that is still open becomes nan."""
+    if hasattr(answer, "tolist"):  # an array or a tensor
+        answer = answer.tolist()
+    several = list(answer) if isinstance(answer, (tuple, list)) else [answer]
+    if all(one is None or one is Ellipsis for one in several):
+        raise NotAttempted
+    if len(several) == 1:
+        return {"the number": number(several[0])}
+    return {
+        f"number {i}": number(math.nan if one is Ellipsis else one)
+        for i, one in enumerate(several, 1)
+    }
 
 
 def choices(answer, given: Given) -> dict[str, Tensor]:
     """One word or letter, or several in any order; given is not used."""
-    words = [answer] if isinstance(answer, str) else answer
-    attempted(words)
-    if isinstance(words, (set, frozenset, tuple, list)):
-        words = sorted(words, key=str)
-    if not isinstance(words, list) or not all(isinstance(w, str) for w in words):
-        raise TypeError(
-            f"Answer with a text in quotation marks, or a set of them, got {answer!r}."
-        )
-    text = ",".join(sorted({" ".join(w.lower().split()) for w in words}))
-    if not text:
-        raise NotAttempted
-    return {"the choice": torch.tensor(list(text.encode()), dtype=torch.uint8)}
+    return {"the choice": text(",".join(sorted(set(words(answer)))))}
+
+
+def ordered(answer, given: Given) -> dict[str, Tensor]:
+    """Letters or words in an order; given is not used. "cadb" is four letters."""
+    return {"the order": text(",".join(",".join(words(answer)).replace(",", "")))}
 
 
 def expression(answer, given: Given) -> dict[str, Tensor]:
@@ -91,17 +118,20 @@ def expression(answer, given: Given) -> dict[str, Tensor]:
     import sympy as sp
 
     attempted(answer)
+    if isinstance(answer, (tuple, list)) and len(answer) == 1:  # as sp.solve gives it
+        answer = answer[0]
+        attempted(answer)
     try:
         answer = sp.sympify(answer, strict=True)
     except sp.SympifyError:
-        raise TypeError(
-            f"Answer with a SymPy expression, got {type(answer).__name__}."
-        ) from None
+        answer = None
+    if not isinstance(answer, sp.Expr):
+        raise Unusable("Answer with one SymPy expression, such as mu**2 / 2.")
     out = {}
     for case, (points,) in given.items():
         unknown = sorted(s.name for s in answer.free_symbols if s.name not in points)
         if unknown:
-            raise ValueError(
+            raise Unusable(
                 f"The answer contains {', '.join(unknown)}; it may contain "
                 f"{', '.join(points)}."
             )
@@ -111,7 +141,7 @@ def expression(answer, given: Given) -> dict[str, Tensor]:
             at = {s: sp.Float(points[s.name][k], 30) for s in answer.free_symbols}
             value = answer.subs(at).evalf(30)
             if not value.is_number:
-                raise ValueError(f"The answer cannot be evaluated: {value}.")
+                raise Unusable(f"The answer cannot be evaluated: {value}.")
             values.append(float(value) if value.is_real else float("nan"))
         out[case] = torch.tensor(values, dtype=torch.float64)
     return out
@@ -121,9 +151,27 @@ def function(answer) -> None:
     """Raise unless the answer is a function."""
     attempted(answer)
     if not callable(answer):
-        raise TypeError(
+        raise Unusable(
             f"Give the check the function itself, got {type(answer).__name__}."
         )
+
+
+def returned(answer: Callable, arguments) -> object:
+    """What a function returns for these arguments, if it returns anything."""
+    value = answer(*arguments)
+    if value is None or value is Ellipsis:
+        if is_empty(answer):
+            raise NotAttempted
+        raise Unusable("Your function returns nothing: is `return` missing?")
+    return value
+
+
+def is_empty(answer: Callable) -> bool:
+    """Whether a function has no body but a docstring and dots."""
+    code = getattr(answer, "__code__", None)
+    if code is None:
+        return False
+    return all(one.opname in NOTHING for one in dis.get_instructions(code))
 
 
 def attempted(answer) -> None:
@@ -137,24 +185,50 @@ def number(value) -> Tensor:
     try:
         return torch.tensor(float(value), dtype=torch.float64)
     except (TypeError, ValueError):
-        raise TypeError(f"Answer with a number, got {value!r}.") from None
+        raise Unusable(f"Answer with a number, got {value!r}.") from None
+
+
+def words(answer) -> list[str]:
+    """Words and letters, whatever stands around them, in small letters."""
+    attempted(answer)
+    if hasattr(answer, "tolist"):
+        answer = answer.tolist()
+    several = [answer] if isinstance(answer, str) else answer
+    try:
+        several = list(several)
+    except TypeError:
+        several = [None]
+    if not all(isinstance(one, str) for one in several):
+        raise Unusable(
+            'Answer with a text such as "a", or a set such as {"a", "b"}, got '
+            f"{answer!r}."
+        )
+    found = [word for one in several for word in re.findall(r"[\w-]+", one.lower())]
+    if not found:
+        raise NotAttempted
+    return found
+
+
+def text(words: str) -> Tensor:
+    return torch.tensor(list(words.encode()), dtype=torch.uint8)
 
 
 def parts(case: str, value) -> dict[str, Tensor]:
     """A returned tensor under the name of its case; each of several under its own."""
     if isinstance(value, (tuple, list)):
-        return {f"{case}, output {i}": tensor(case, v) for i, v in enumerate(value, 1)}
+        return {f"{case}{OUTPUT}{i}": tensor(case, v) for i, v in enumerate(value, 1)}
     return {case: tensor(case, value).detach()}
 
 
 def tensor(case: str, value) -> Tensor:
+    """A returned value as a tensor."""
     attempted(value)
     if isinstance(value, Tensor):
         return value
     try:
         return torch.as_tensor(value, dtype=torch.get_default_dtype())
     except (TypeError, ValueError, RuntimeError):
-        raise TypeError(
+        raise Unusable(
             f"It should return a tensor or a number, and returns "
             f"{type(value).__name__} ({case})."
         ) from None
@@ -163,3 +237,19 @@ def tensor(case: str, value) -> Tensor:
 def copies(arguments: tuple) -> tuple:
     """The arguments anew, so that an answer that writes on them spoils nothing."""
     return tuple(a.clone() if isinstance(a, Tensor) else a for a in arguments)
+
+
+def explain(error: BaseException, where: Callable) -> str | None:
+    """What to say of an error that asking an answer raised; None: not attempted.
+
+    where(frame) says where a frame of the traceback is, if that is in the answer.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [place for frame in frames if (place := where(frame))]
+    unwritten = isinstance(error, NotImplementedError) and where(frames[-1])
+    if isinstance(error, NotAttempted) or unwritten:
+        return None
+    if isinstance(error, Unusable):
+        return str(error)
+    place = f" ({places[-1]})" if places else ""
+    return f"It raises {type(error).__name__}: {error}{place}"

@@ -39,9 +39,10 @@ SOLUTION = """\
 INTRODUCTION = """\
 ## Exercises
 
-The questions first. Then write your answer into the cell under a task and run it: it
-says what is right, and often the name of the mistake. In a notebook of your own, begin
-with `from vaelib.exercises import ex`."""
+The questions first. Then the tasks: in the chapter's notebook, write your answer into
+the cell under a task and run it. It says what is right, and often the name of the
+mistake; `ex("...").hint()`, with the name that stands in the cell, gives a hint. In a
+notebook of your own, begin with `from vaelib.exercises import ex`."""
 QUIZ = """\
 from vaelib.exercises import ex, quiz
 

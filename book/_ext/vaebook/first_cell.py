@@ -50,7 +50,7 @@ def address(notebook) -> str | None:
     text = cell.source
     if not (text.startswith(before) and text.endswith(after)):
         return None
-    return text[len(before) : len(text) - len(after)]
+    return text[len(before) : len(text) - len(after)].strip('"')
 
 
 def find(notebook):
@@ -70,7 +70,7 @@ def put(notebook, url: str | None) -> bool:
 
 def agreed(notebooks) -> str | None:
     """The address that the notebooks hold; None when they hold none, or several."""
-    held = {address(notebook) for notebook in notebooks} - {None, _missing.NOWHERE}
+    held = {address(notebook) for notebook in notebooks} - {None, ""}
     return held.pop().removeprefix("git+") if len(held) == 1 else None
 
 
@@ -103,7 +103,8 @@ def main(arguments=None) -> int:
     url = chosen(options.address, chapters.values())
     if options.notebooks:
         chapters = {p: nbformat.read(p, as_version=4) for p in options.notebooks}
-    print(f"The first cell fetches vaelib from {_missing.pip_address(url)}")
+    where = _missing.pip_address(url) if url else "a wheel beside the chapter"
+    print(f"The first cell fetches vaelib from {where}")
     changed = [path for path, notebook in chapters.items() if put(notebook, url)]
     for path in changed:
         print(f"{'differs' if options.check else 'written'}: {path.name}")
