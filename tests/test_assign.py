@@ -11,7 +11,10 @@ import pytest
 
 from vaelib import assign
 from vaelib.exercises import chapters, ex, exercises
+from vaelib.exercises.exercise import sentence
+from vaelib.exercises.report import number
 from vaelib.grading import assignment
+from vaelib.grading.records import file_names
 from vaelib.grading.sandbox import available
 
 GUIDE = Path(__file__).resolve().parents[1] / "book" / "instructors.md"
@@ -72,6 +75,61 @@ def test_each_student_gets_other_numbers(tmp_path):
         assert ex("gaussian-kl-by-hand", seed).cell() == text
 
 
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_roster_as_spreadsheets_save_it(tmp_path, capsys, separator):
+    place = tmp_path / "roster.csv"
+    text = f"Group{separator}Student \n1{separator}Jürgen\n2{separator}Zoë\n"
+    place.write_text(text, encoding="cp1252")
+    asked = ["--exercises", "gaussian-kl-by-hand", "--students", str(place)]
+    assert assign.main([str(tmp_path / "week3"), *asked]) == 0
+    seeds = assignment.read(tmp_path / "week3.toml").variants
+    assert sorted(seeds.values()) == ["Jürgen", "Zoë"]
+    place.write_text(text + f"3{separator}Zoë\n", encoding="utf-8")
+    assert assign.main([str(tmp_path / "week3"), *asked]) == 1
+    assert "names Zoë twice" in capsys.readouterr().err
+
+
+def test_the_name_may_have_an_ending_and_points_be_many(tmp_path, capsys):
+    asked = ["--exercises", "gaussian-kl"]
+    assert assign.main([str(tmp_path / "week3.ipynb"), *asked]) == 0
+    assert {p.name for p in tmp_path.iterdir()} == {"week3.ipynb", "week3.toml"}
+    assert "From chapter 5" in cells(tmp_path / "week3.ipynb")["task-gaussian-kl"]
+    assert "--address" in capsys.readouterr().err  # nowhere to fetch vaelib from
+    asked += ["--address", "git+https://example.org/book"]
+    assert assign.main([str(tmp_path / "week3"), *asked]) == 0
+    assert capsys.readouterr().err == ""
+    place = tmp_path / "week3.toml"
+    place.write_text(place.read_text().replace("gaussian-kl", "gausian-kl"))
+    with pytest.raises(ValueError, match="there is gaussian-kl"):
+        assignment.read(place)
+
+
+def test_all_exercises_can_be_listed(capsys):
+    assert assign.main(["--list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(exercises())
+    assert any(re.match(r" *5 +gaussian-kl +implement +2 ", line) for line in lines)
+
+
+def test_where_nothing_can_be_written_it_says_so(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    asked = [str(tmp_path / "file" / "week3"), "--exercises", "gaussian-kl"]
+    assert assign.main(asked) == 1
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_file_names_are_told_apart_by_ids():
+    people = [("Ada L.", "7"), ("Ada L", "8"), ("Bob", "Bob"), ("bob", "bob")]
+    assert file_names(people) == ["Ada_L-7", "Ada_L-8", "Bob", "bob_"]
+    assert [number(x) for x in (1000, 2.5, 1 / 3, 0, 1e-9)] == [
+        "1000",
+        "2.5",
+        "0.3333",
+        "0",
+        "0",
+    ]
+
+
 @pytest.mark.parametrize(
     ("asked", "sentence"),
     [
@@ -81,6 +139,8 @@ def test_each_student_gets_other_numbers(tmp_path):
         (["--exercises", "gaussian-kl", "gaussian-kl"], "two exercises"),
         (["--exercises-from", "gone.py"], "no file of exercises"),
         (["--chapters", "5", "--students", "gone.csv"], "gone.csv"),
+        (["--nbgrader", "--exercises-from", "mine.py"], "nbgrader"),
+        (["--nbgrader", "--chapters", "5", "--students", "r.csv"], "nbgrader"),
     ],
 )
 def test_what_cannot_be_made_gets_a_sentence(tmp_path, capsys, asked, sentence):
@@ -94,13 +154,18 @@ def test_the_exercise_of_the_guide_works(tmp_path):
     blocks = re.findall(r"^```python\n(.*?)^```", GUIDE.read_text("utf-8"), re.M | re.S)
     (block,) = [block for block in blocks if "EXERCISES = [" in block]
     (tmp_path / "private.py").write_text(block)
-    (one,) = assignment.from_file(tmp_path / "private.py")
-    assert one.check(one.reference).passed
-    for mistake in one.mistakes:
-        assert not one.check(mistake).passed and one.check(mistake).text
+    own = assignment.from_file(tmp_path / "private.py")
+    for one in [*own, own[1].variant(17)]:
+        assert one.check(one.as_answer(one.reference)).passed
+        for mistake in one.mistakes:
+            report = one.check(one.as_answer(mistake))
+            assert report.text == sentence(mistake) and not report.passed
+    assert own[1].values != own[1].variant(17).values
     make(tmp_path, "--exercises-from", str(tmp_path / "private.py"))
-    found = cells(tmp_path / "week3.ipynb")[f"try-{one.name}"]
-    assert "check" not in found and found.endswith("...")
+    for one in own:
+        found = cells(tmp_path / "week3.ipynb")[f"try-{one.name}"]
+        assert "check" not in found and found.endswith("...")
+    assert assignment.read(tmp_path / "week3.toml").private == {o.name for o in own}
 
 
 def test_names_in_the_guide_exist():
@@ -160,6 +225,8 @@ def test_a_source_for_nbgrader(tmp_path):
     nbgrader("autograde", "week3")
     nbgrader("export")
     assert ",2.5," in (tmp_path / "grades.csv").read_text()
+    autograded = tmp_path / "autograded" / "ada" / "week3" / "week3.ipynb"
+    assert "**Not yet**" in autograded.read_text("utf-8")  # the check is seen
 
 
 def test_says_why_there_is_no_sandbox(monkeypatch):

@@ -15,8 +15,12 @@ import pytest
 
 from vaelib import assign, grade
 from vaelib.exercises import ex
-from vaelib.grading import sandbox
-from vaelib.grading.slices import code_cells, program
+from vaelib.exercises.exercise import index
+from vaelib.grading import marking, sandbox, submissions, tables
+from vaelib.grading.assignment import from_file
+from vaelib.grading.assignment import read as read_assignment
+from vaelib.grading.slices import code_cells, parse, program
+from vaelib.grading.submissions import Submission, find
 
 MISSING = sandbox.available()
 REQUIRED = os.environ.get("VAEBOOK_REQUIRE_SITE") == "1"
@@ -64,7 +68,7 @@ def hostile(body: str, before: str = "import os") -> bytes:
 
 def zipped(files: dict[str, bytes]) -> bytes:
     data = io.BytesIO()
-    with zipfile.ZipFile(data, "w") as archive:
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
             archive.writestr(name, content)
     return data.getvalue()
@@ -88,7 +92,7 @@ return torch.zeros(len(mu))"""
 LOOK = """\
 found = [os.path.join(top, f) for top, _, files in os.walk("/") for f in files]
 raise ValueError([f for f in found if f.endswith((".secret", ".toml", ".ipynb"))
-                  and "/lib/python" not in f and "/usr/" not in f])"""
+                  and "/python3" not in f and "/usr/" not in f])"""
 EVIL = """\
 class Evil:
     def __reduce__(self):
@@ -107,6 +111,15 @@ CLASS = {
     ),
     "Magic": ("week.ipynb", answered(f"%matplotlib inline\n!rm -rf /\n{KL}"), 2, "Pas"),
     "Copied cell": ("week.ipynb", answered(f"{KL}\n\n{BLANK}"), 2, "Passed"),
+    "Exec": (
+        "week.ipynb",
+        hostile(
+            "return half * (mu**2 + logvar.exp() - 1 - logvar).sum(1)",
+            "exec('half = 0.5')",
+        ),
+        2,
+        "Passed",
+    ),
     "Zip": ("week.zip", zipped({"../../etc/x.ipynb": answered()}), 2, "Passed"),
     "Blank": ("week.ipynb", answered(BLANK), 0, "Not attempted"),
     "Deleted": ("week.ipynb", notebook("import torch", BY_HAND), 0, "There is no `kl`"),
@@ -187,7 +200,9 @@ def run(folder: Path, *more: str) -> int:
 
 
 def rows(folder: Path) -> dict[str, dict]:
-    with (folder / "graded" / "grades.csv").open(newline="", encoding="utf-8") as file:
+    with (folder / "graded" / "grades.csv").open(
+        newline="", encoding="utf-8-sig"
+    ) as file:
         return {row["student"].removeprefix("'"): row for row in csv.DictReader(file)}
 
 
@@ -224,6 +239,20 @@ def test_nothing_leaks_and_nothing_is_left(graded):
     assert not list(graded.rglob("pwned"))
     # What a spreadsheet would take for a formula is a text.
     assert "'=HYPERLINK" in (graded / "graded" / "grades.csv").read_text("utf-8")
+
+
+@sandboxed
+def test_an_archive_of_moodle_gets_its_points(course, tmp_path):
+    files = {
+        f"{name}_{n}_assignsubmission_file_/week.ipynb": CLASS[name][1]
+        for n, name in enumerate(("Honest", "Flipped"))
+    }
+    (tmp_path / "week.zip").write_bytes(zipped(files))
+    asked = ["--assignment", str(course / "week.toml"), "--out", str(tmp_path / "g")]
+    assert grade.main([str(tmp_path / "week.zip"), *asked]) == 0
+    with (tmp_path / "g" / "grades.csv").open(encoding="utf-8-sig") as file:
+        points = {row["student"]: row["total"] for row in csv.DictReader(file)}
+    assert points == {"Flipped": "1", "Honest": "3"}
 
 
 @sandboxed
@@ -329,11 +358,12 @@ def test_cells_of_any_form_are_read():
             ]
         }
     )
-    assert code_cells(text.encode()) == ["\nx = 1\n", "", ""]
+    statements, broken = parse(code_cells(text.encode()))
+    assert [s.sets for s in statements if s.sets] == [{"x"}] and not broken
 
 
 PRIVATE = '''
-from vaelib.exercises import Exercise
+from vaelib.exercises import Exercise, probes
 
 
 def half(x):
@@ -358,6 +388,18 @@ EXERCISES = [
         given=lambda g: {"a number": (torch.randn(3, generator=g),)},
         hints=("Less.",),
     ),
+    Exercise(
+        name="sum",
+        title="Sum",
+        kind="predict",
+        points=1,
+        task="Add [[a]] and [[b]].",
+        start="total = ...",
+        reference=lambda a, b: a + b,
+        probe=probes.numbers,
+        values={"a": 1, "b": 2},
+        vary=lambda rng: {"a": rng.randrange(100), "b": rng.randrange(100)},
+    ),
 ]
 import torch
 '''
@@ -372,7 +414,7 @@ def test_exercises_and_variants_of_ones_own(tmp_path, capsys):
     asked += ["--students", str(tmp_path / "roster.csv")]
     assert assign.main([str(tmp_path / "week"), *asked]) == 0
     seeds = {}
-    with (tmp_path / "week-variants.csv").open() as file:
+    with (tmp_path / "week-variants.csv").open(encoding="utf-8-sig") as file:
         seeds = {row["student"]: int(row["seed"]) for row in csv.DictReader(file)}
     handed_in = tmp_path / "handed-in"
     handed_in.mkdir()
@@ -383,6 +425,12 @@ def test_exercises_and_variants_of_ones_own(tmp_path, capsys):
             if cell["id"] == "try-half":
                 assert "check" not in "".join(cell["source"])  # it is private
                 cell["source"] = "def half(x):\n    return x / 2"
+            if cell["id"] == "try-sum":
+                start, never = "".join(cell["source"]).split("\n", 1)
+                assert "\nif False:" in never and start == "total = ..."
+                private = index(from_file(tmp_path / "mine.py"))["sum"]
+                a, b = private.variant(seeds[theirs]).values.values()
+                cell["source"] = f"total = {a} + {b}\n{never}"
             if cell["id"] == "try-gaussian-kl-by-hand":
                 right = one.as_answer(one.reference)
                 cell["source"] = "".join(cell["source"]).replace(
@@ -395,19 +443,427 @@ def test_exercises_and_variants_of_ones_own(tmp_path, capsys):
         (handed_in / f"{student}.ipynb").write_text(json.dumps(made))
     asked = ["--assignment", str(tmp_path / "week.toml"), "--out", str(tmp_path / "g")]
     assert grade.main([str(handed_in), *asked]) == 0
-    with (tmp_path / "g" / "grades.csv").open() as file:
+    with (tmp_path / "g" / "grades.csv").open(encoding="utf-8-sig") as file:
         ada, bob = csv.DictReader(file)
-    assert (ada["gaussian-kl-by-hand"], ada["half"], ada["total"]) == ("1", "3", "4")
-    assert ada["gaussian-kl-laplace"] == "" and ada["notes"] == ""
+    assert (ada["gaussian-kl-by-hand"], ada["half"], ada["sum"]) == ("1", "3", "1")
+    assert ada["gaussian-kl-laplace"] == ""
+    assert ada["notes"] == "The same variant as bob."
     assert "that ada was given" in bob["notes"]
     # A person reads the open answers, writes points into the table, grades again.
     table = (tmp_path / "g" / "to_read.csv").read_text("utf-8")
     assert "At 1.25." in table
-    table = table.replace("ada,gaussian-kl-laplace,,", "ada,gaussian-kl-laplace,3,Good")
+    table = table.replace("laplace,,", "laplace,3,Good", 1)
     (tmp_path / "g" / "to_read.csv").write_text(table)
     assert grade.main([str(handed_in), *asked]) == 0
-    with (tmp_path / "g" / "grades.csv").open() as file:
+    with (tmp_path / "g" / "grades.csv").open(encoding="utf-8-sig") as file:
         ada, _ = csv.DictReader(file)
-    assert (ada["gaussian-kl-laplace"], ada["total"]) == ("3", "7")
+    assert (ada["gaussian-kl-laplace"], ada["total"]) == ("3", "8")
     page = (tmp_path / "g" / "feedback" / "ada.md").read_text("utf-8")
-    assert "3 of 4 points" in page and "Good" in page
+    assert "Read by a person** (3 of 4 points)" in page and "Good" in page
+
+
+# Finding submissions: nothing is run, so no sandbox is needed.
+
+
+def laid_out(folder: Path, names: list[str]) -> Path:
+    """A folder with these notebooks; NAME.zip: [names] is an archive."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(answered())
+    return folder
+
+
+def archive(place: Path, names: list[str]) -> Path:
+    place.write_bytes(zipped({name: answered() for name in names}))
+    return place
+
+
+def who(*places: Path) -> list[tuple[str, str, list[str]]]:
+    found = find(list(places))
+    assert not any(one.problems for one in found)
+    return [(one.student, one.id, sorted(one.notebooks)) for one in found]
+
+
+OF_MOODLE = [
+    "Ada L_11_assignsubmission_file_/week.ipynb",
+    "Jürgen Müller_12_assignsubmission_file_/week.ipynb",
+    "Jürgen Müller_7_assignsubmission_file_/week.ipynb",
+]
+FLAT = [
+    "Ada L_11_assignsubmission_file_week.ipynb",
+    "Jürgen Müller_12_assignsubmission_file_week.ipynb",
+    "Jürgen Müller_7_assignsubmission_file_week.ipynb",
+]
+OF_CANVAS = [
+    "adal_11_901_week.ipynb",
+    "müllerjürgen_LATE_12_902_week.ipynb",
+    "müllerjürgen_7_903_week.ipynb",
+]
+OF_THREE = [
+    ("Ada L", "11", ["week.ipynb"]),
+    ("Jürgen Müller", "12", ["week.ipynb"]),
+    ("Jürgen Müller", "7", ["week.ipynb"]),
+]
+
+
+@pytest.mark.parametrize("around", ["", "submissions/", "a/b/"])
+@pytest.mark.parametrize("names", [OF_MOODLE, FLAT, OF_CANVAS])
+def test_what_platforms_give_out(tmp_path, names, around):
+    """Folder, archive, an archive alone in a folder, one folder around it all."""
+    names = [around + name for name in names]
+    (tmp_path / "alone").mkdir()
+    places = [
+        laid_out(tmp_path / "folder", names),
+        archive(tmp_path / "Course-Week 4-123.zip", names),
+        archive(tmp_path / "alone" / "submissions.zip", names).parent,
+    ]
+    expected = OF_THREE
+    if "Ada" not in names[0]:
+        canvas = {"Ada L": "adal", "Jürgen Müller": "müllerjürgen"}
+        expected = [(canvas[student], *rest) for student, *rest in OF_THREE]
+    for place in places:
+        assert who(place) == expected, place
+    late = [one.id for one in find(places[:1]) if one.late]
+    assert late == (["12"] if "Ada" not in names[0] else [])
+
+
+PLAIN = [("ada", "ada", ["w.ipynb"]), ("bob", "bob", ["w.ipynb"])]
+LOOSE = [("ada", "ada", ["ada.ipynb"]), ("bob", "bob", ["bob.ipynb"])]
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["ada/w.ipynb", "bob/w.ipynb"], PLAIN),
+        (["week5/ada/w.ipynb", "week5/bob/w.ipynb"], PLAIN),
+        (["ada.ipynb", "bob.ipynb"], LOOSE),
+        (["week5/ada.ipynb", "week5/bob.ipynb", "__MACOSX/week5/._ada.ipynb"], LOOSE),
+        (["ada/w.ipynb"], PLAIN[:1]),
+        (["week4_2024_11_ada.ipynb", "week4_2024_11_bob.ipynb"], None),
+    ],
+)
+def test_an_archive_of_a_class(tmp_path, names, expected):
+    found = who(archive(tmp_path / "class.zip", names))
+    assert len(found) == len(set(names)) if expected is None else found == expected
+
+
+def test_archives_of_students_are_not_classes(tmp_path):
+    for name in ("ada", "bob"):
+        archive(tmp_path / f"{name}.zip", ["w.ipynb", "old/w.ipynb"])
+    both = ["{0}.zip/old/w.ipynb", "{0}.zip/w.ipynb"]
+    due = [(s, s, [name.format(s) for name in both]) for s in ("ada", "bob")]
+    assert who(tmp_path) == due
+    assert who(tmp_path / "ada.zip", tmp_path / "bob.zip") == due
+    archive(tmp_path / "bob.zip", ["w.ipynb"])
+    assert who(tmp_path / "bob.zip") == [("bob", "bob", ["bob.zip/w.ipynb"])]
+
+
+def test_a_second_archive_adds_to_the_first(tmp_path):
+    """Those who came late, say. Files of one name are both there."""
+    first = archive(tmp_path / "first.zip", OF_MOODLE)
+    (tmp_path / "second.zip").write_bytes(zipped({OF_MOODLE[0]: answered(BLANK)}))
+    found = who(first, tmp_path / "second.zip")
+    assert found == [("Ada L", "11", ["week+.ipynb", "week.ipynb"]), *OF_THREE[1:]]
+
+
+def test_the_notebook_that_answers_most_is_graded():
+    questions = [ex(name) for name in (*EXERCISES, "gaussian-kl-laplace")]
+    start = notebook(*(one.cell() for one in questions))
+    run = json.loads(start)
+    run["cells"][0]["outputs"] = [
+        {"output_type": "stream", "text": [f"Stuck? {one.way_on}"]} for one in questions
+    ]
+    by_lines = json.loads(answered())  # as JupyterLab writes it
+    for cell in by_lines["cells"]:
+        cell["source"] = cell["source"].splitlines(keepends=True)
+    done = json.dumps(by_lines, indent=1).encode()
+    for blank in (start, json.dumps(run).encode(), b"{}"):
+        for names in (("week4.ipynb", "Copy.ipynb"), ("Copy.ipynb", "week4.ipynb")):
+            one = Submission("ada", "ada", notebooks={names[0]: done, names[1]: blank})
+            assert one.best(questions) == (names[0], done)
+    # A variant's numbers in the start are no answer.
+    theirs = notebook(ex("gaussian-kl-by-hand", 17).cell())
+    assert submissions.answered(theirs, questions) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("student", "owner", "others", "said"),
+    [
+        ("bob", "ada", ["bob"], True),
+        ("mullerjurgen", "Jürgen Müller", ["Ada L"], False),
+        ("mullerjurgen", "Ada L", ["Jürgen Müller"], True),
+        ("Anna Schmidt", "Bernd Schmidt", ["Anna Schmidt"], True),
+        ("Jürgen Karl Müller", "Jürgen Müller", ["Ada L"], False),
+        ("jm123", "Jürgen Müller", ["Ada L"], False),  # who knows
+        ("王伟", "李娜", ["王伟"], True),
+    ],
+)
+def test_whose_variant_it_is(student, owner, others, said):
+    assert marking.another(student, owner, {owner, *others}) is said
+
+
+# What is left behind: the sandbox is played by what each notebook says of itself.
+
+
+@pytest.fixture
+def played(monkeypatch):
+    """Submissions are a JSON object: exercise -> text, [seed], or why it failed."""
+    runs = []
+
+    def run(text, asked, *_):
+        runs.append(text)
+        said, outcomes = json.loads(text), []
+        for question in asked:
+            name, answer = question["name"], said.get(question["name"])
+            if answer is None:
+                outcomes.append(sandbox.Outcome("blank"))
+            elif name.endswith("laplace"):
+                outcomes.append(sandbox.Outcome("given", answer))
+            elif isinstance(answer, str):
+                outcomes.append(sandbox.Outcome("failed", answer))
+            else:
+                one = ex(name, *answer)
+                out = one.ask(one.as_answer(one.reference), question["given"])
+                seed = answer[0] if answer else None
+                outcomes.append(sandbox.Outcome("given", "", seed, out))
+        return outcomes
+
+    monkeypatch.setattr(sandbox, "run", run)
+    monkeypatch.setattr(sandbox, "available", lambda: "")
+    return runs
+
+
+class Course:
+    """A folder with an assignment, and what is handed in."""
+
+    def __init__(self, folder: Path, *asked: str):
+        self.folder, self.handed_in = folder, folder / "in"
+        self.graded = folder / "graded" / "week"
+        asked = asked or ("gaussian-kl-by-hand", "gaussian-kl-laplace")
+        assert assign.main([str(folder / "week"), "--exercises", *asked]) == 0
+
+    def hands_in(self, student: str, **answers) -> None:
+        name = f"{student}_assignsubmission_file_week.ipynb"
+        self.handed_in.mkdir(exist_ok=True)
+        text = json.dumps({k.replace("_", "-"): v for k, v in answers.items()})
+        (self.handed_in / name).write_text(text)
+
+    def grade(self) -> int:
+        asked = ["--assignment", str(self.folder / "week.toml"), "--jobs", "1"]
+        return grade.main([str(self.handed_in), *asked])
+
+    def table(self, name: str = "grades.csv") -> list[dict]:
+        with (self.graded / name).open(newline="", encoding="utf-8-sig") as file:
+            return list(csv.DictReader(file))
+
+    def read(self, old: str, new: str) -> None:
+        """A person writes into the table."""
+        place = self.graded / "to_read.csv"
+        text = place.read_text("utf-8-sig")
+        assert old in text
+        place.write_text(text.replace(old, new))
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch, played):
+    monkeypatch.chdir(tmp_path)
+    course = Course(tmp_path)
+    course.hands_in("Ada_1", gaussian_kl_by_hand=[], gaussian_kl_laplace="At 1.25.")
+    course.hands_in("Ada_2", gaussian_kl_laplace="Nowhere.")
+    return course
+
+
+def test_two_students_of_one_name_are_two(small):
+    assert small.grade() == 0
+    first, second = small.table()
+    assert (first["id"], first["gaussian-kl-by-hand"]) == ("1", "1")
+    assert (second["id"], second["gaussian-kl-by-hand"]) == ("2", "0")
+    pages = sorted(p.name for p in (small.graded / "feedback").iterdir())
+    assert pages == ["Ada-1.md", "Ada-2.md"]
+    small.read("Ada,2,gaussian-kl-laplace,,", "Ada,2,gaussian-kl-laplace,2,")
+    assert small.grade() == 0
+    assert [row["gaussian-kl-laplace"] for row in small.table()] == ["", "2"]
+
+
+def test_a_readers_work_is_never_lost(small):
+    small.grade()
+    small.read("Ada,1,gaussian-kl-laplace,,", "Ada,1,gaussian-kl-laplace,3,Good")
+    file = small.handed_in / "Ada_1_assignsubmission_file_week.ipynb"
+    text = file.read_bytes()
+    file.unlink()
+    assert small.grade() == 0  # without her, and with her again
+    assert [row["id"] for row in small.table()] == ["2"]
+    file.write_bytes(text)
+    assert small.grade() == 0
+    assert [row["gaussian-kl-laplace"] for row in small.table()] == ["3", ""]
+    page = (small.graded / "feedback" / "Ada-1.md").read_text("utf-8")
+    assert "Read by a person** (3 of 4 points). Good" in page
+
+
+def test_points_do_not_stick_to_another_answer(small):
+    small.grade()
+    small.read("Ada,1,gaussian-kl-laplace,,", "Ada,1,gaussian-kl-laplace,3,Good")
+    small.hands_in("Ada_1", gaussian_kl_laplace="At  1.25.")  # the same but for blanks
+    small.grade()
+    assert small.table()[0]["gaussian-kl-laplace"] == "3"
+    small.hands_in("Ada_1", gaussian_kl_laplace="At 7.")
+    small.grade()
+    assert small.table()[0]["gaussian-kl-laplace"] == ""
+    row = small.table("to_read.csv")[0]
+    assert (row["points"], row["answer"]) == ("", "At 7.")
+    assert "has changed" in row["comment"] and row["comment"].endswith("Good")
+    assert "3 points" in row["comment"]
+
+
+def test_an_interruption_makes_no_table_shorter(small, monkeypatch):
+    small.grade()
+    small.read("Ada,2,gaussian-kl-laplace,,", "Ada,2,gaussian-kl-laplace,2,")
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    small.hands_in("Eve_3")
+    monkeypatch.setattr(grade, "as_completed", stop)
+    assert small.grade() == 130
+    assert [row["id"] for row in small.table()][:2] == ["1", "2"]
+    assert [row["points"] for row in small.table("to_read.csv")][:2] == ["", "2"]
+
+
+def test_other_points_run_nothing_again(small, played):
+    small.grade()
+    assert len(played) == 2
+    place = small.folder / "week.toml"
+    place.write_text(place.read_text().replace("points = 1", "points = 2000"))
+    small.grade()
+    assert len(played) == 2
+    assert small.table()[0]["gaussian-kl-by-hand"] == "2000"  # and not 2e+03
+
+
+def test_a_table_as_spreadsheets_save_it(small, capsys):
+    small.grade()
+    place = small.graded / "to_read.csv"
+    assert place.read_bytes().startswith(b"\xef\xbb\xbf")  # by which Excel knows it
+    found = small.table("to_read.csv")
+    found[0] |= {"points": "2,5", "comment": "Schön"}
+    for separator, encoding in ((";", "cp1252"), ("\t", "utf-16"), (",", "utf-8")):
+        with place.open("w", newline="", encoding=encoding) as file:
+            out = csv.DictWriter(file, list(found[0]), delimiter=separator)
+            out.writeheader()
+            out.writerows(found)
+        assert small.grade() == 0
+        assert small.table()[0]["gaussian-kl-laplace"] == "2.5"
+    page = (small.graded / "feedback" / "Ada-1.md").read_text("utf-8")
+    assert "(2.5 of 4 points). Schön" in page
+    results = json.loads((small.graded / "gradescope/Ada-1.json").read_text("utf-8"))
+    assert [test.get("status") for test in results["tests"]] == ["passed", None]
+    for wrong, sentence in (("x", "gives Ada 'x' points"), ("9", "which has 4")):
+        place.unlink()
+        found[0]["points"] = wrong
+        rows = [list(found[0]), *(list(row.values()) for row in found)]
+        place.write_text(tables.table(rows), encoding="utf-8")
+        assert small.grade() == 1
+        assert sentence in capsys.readouterr().err
+
+
+def test_notes_for_the_teacher_stay_with_the_teacher(tmp_path, monkeypatch, played):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "roster.csv").write_text("student\nAda L\nBob\nEve\n")
+    roster = ["--students", str(tmp_path / "roster.csv")]
+    course = Course(tmp_path, "gaussian-kl-by-hand", *roster)
+    with (tmp_path / "week-variants.csv").open(encoding="utf-8-sig") as file:
+        seeds = {row["student"]: int(row["seed"]) for row in csv.DictReader(file)}
+    course.hands_in("Ada L_1", gaussian_kl_by_hand=[seeds["Ada L"]])
+    course.hands_in("Bob_2", gaussian_kl_by_hand=[seeds["Ada L"]])
+    course.hands_in("Eve_3", gaussian_kl_by_hand=[17])
+    assert course.grade() == 0
+    ada, bob, eve = course.table()
+    assert ada["notes"] == "The same variant as Bob."
+    assert "that Ada L was given" in bob["notes"] and "as Ada L." in bob["notes"]
+    assert (ada["total"], bob["total"], eve["total"]) == ("1", "1", "0")
+    for place in [*course.graded.glob("feedback/*"), *course.graded.glob("g*/B*")]:
+        text = place.read_text("utf-8")
+        assert "variant" not in text, place
+        assert ("not handed out to anybody" in text) == (place.stem == "Eve")
+    # Made again, everybody keeps the numbers that they may have already.
+    (tmp_path / "roster.csv").write_text("student\nZoe\nBob\n")
+    Course(tmp_path, "gaussian-kl-by-hand", *roster)
+    assert set(seeds.items()) < {
+        (s, n) for n, s in read_assignment(tmp_path / "week.toml").variants.items()
+    }
+
+
+def test_without_variants_a_seed_means_nothing(small):
+    small.hands_in("Eve_3", gaussian_kl_by_hand=[17])  # right, for numbers of her own
+    small.grade()
+    assert small.table()[2]["gaussian-kl-by-hand"] == "0"
+
+
+def test_what_cannot_be_graded_is_said(small, capsys):
+    for file in small.handed_in.iterdir():
+        file.unlink()
+    broken = "The file is no notebook: it holds no cells."
+    small.hands_in("Eve_1", gaussian_kl_by_hand=broken)
+    (small.handed_in / "Pdf_2_assignsubmission_file_w.pdf").write_bytes(b"%PDF")
+    small.hands_in("Zoe_3")
+    assert small.grade() == 1
+    assert "is this what you meant to grade" in capsys.readouterr().err
+    assert "Nothing is answered" in small.table()[2]["notes"]
+    page = (small.graded / "feedback" / "Pdf.md").read_text("utf-8")
+    assert page.count("No notebook was handed in, only w.pdf.") == 1
+    assert "##" not in page
+    small.hands_in("Ada_4", gaussian_kl_by_hand=[])
+    assert small.grade() == 0
+    assert "No text in answer_gaussian_kl_laplace" in small.table()[0]["notes"]
+    page = (small.graded / "feedback" / "Ada.md").read_text("utf-8")
+    assert "look into the notebook" not in page
+
+
+def moodle(name: str, number: int) -> str:
+    return f"{name}_{number}_assignsubmission_file_/week.ipynb"
+
+
+def test_nobody_hands_in_for_others(tmp_path):
+    """A student's own archive with somebody else's name inside stays the student's."""
+    forged = zipped({moodle("Lee Ann", 11): b"{}"})
+    (tmp_path / "Mallory_7_assignsubmission_file_").mkdir()
+    (tmp_path / "Mallory_7_assignsubmission_file_" / "w.zip").write_bytes(forged)
+    (tmp_path / "lee_1_2_week.ipynb").write_bytes(b"{}")
+    (tmp_path / "mallory_3_4_week.zip").write_bytes(forged)
+    names = {one.student for one in submissions.find([tmp_path])}
+    assert names == {"Mallory", "lee", "mallory"}
+
+
+def test_bombs_are_not_unpacked(tmp_path):
+    zeros = zipped({f"{n}.ipynb": bytes(15 << 20) for n in range(9)})
+    (tmp_path / "ann.zip").write_bytes(zeros)
+    (tmp_path / "bob.ipynb").write_bytes(b"{}")
+    ann, _ = submissions.find([tmp_path])
+    assert ann.bytes <= submissions.MOST and "one too many" in ann.problems[0]
+    many = zipped({f"{n}.ipynb": b"" for n in range(submissions.FILES + 1)})
+    (tmp_path / "ann.zip").write_bytes(many)
+    ann, _ = submissions.find([tmp_path])
+    assert not ann.notebooks and "more than 20,000 files" in ann.problems[0]
+
+
+def test_what_a_spreadsheet_would_run_is_text():
+    from vaelib.grading.tables import harmless, plain
+
+    for cell in ("=1", "-2+3+cmd|'x'!A0", "+1", "@x", "'=x", "\tx", "-x", "ann", ""):
+        assert plain(harmless(cell)) == cell
+        assert not cell[:1] or harmless(cell)[0] not in "=+@\t-"
+    assert [harmless(n) for n in ("-2.5", "3", "-1,5")] == ["-2.5", "3", "-1,5"]
+
+
+def test_a_grader_that_fails_on_one_goes_on_with_the_others(
+    course, monkeypatch, capsys
+):
+    def broken(submission, *rest):
+        raise OverflowError("infinity")
+
+    monkeypatch.setattr(grade, "mark", broken)
+    monkeypatch.setattr(sandbox, "available", lambda: "")
+    out = ["--out", str(course / "other")]
+    place = str(course / "handed-in" / "Honest_0_assignsubmission_file_")
+    assert grade.main([place, "--assignment", str(course / "week.toml"), *out]) == 1
+    assert "could not handle it" in capsys.readouterr().err
+    assert "infinity" in (course / "other" / "grades.csv").read_text("utf-8")

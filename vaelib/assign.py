@@ -1,5 +1,6 @@
 """Make an assignment from the exercises of the book, or from your own.
 
+    python -m vaelib.assign --list
     python -m vaelib.assign week3 --title "Week 3" --chapters 5
     python -m vaelib.assign week3 --exercises gaussian-kl gaussian-kl-by-hand
 
@@ -15,6 +16,7 @@ import json
 import os
 import secrets
 import sys
+from collections import Counter
 from pathlib import Path
 
 try:
@@ -26,10 +28,10 @@ except ModuleNotFoundError as error:
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from vaelib import _missing
-from vaelib.exercises import Exercise, chapter, ex
+from vaelib.exercises import Exercise, chapter, chapters, ex
 from vaelib.exercises.exercise import index
-from vaelib.exercises.report import in_points
-from vaelib.grading.assignment import from_file
+from vaelib.exercises.report import in_points, number
+from vaelib.grading.assignment import from_file, handed_out
 from vaelib.grading.records import file_names
 from vaelib.grading.tables import read_table, table, write
 
@@ -44,27 +46,59 @@ from vaelib.exercises import ex"""
 HOW = """\
 Write your answers into the cells and run them. Where a cell ends with a check, it says
 at once what is right, what is not yet, and often which mistake it is, and
-`ex("...").hint()` gives a hint. Save the notebook and hand it in. Only the answers
-count, not the outputs: the grading runs them again."""
+`ex("...").hint()` gives a hint. Only what a cell asks for is graded; the other
+questions of a task are to think about. Save the notebook and hand it in. Only the
+answers count, not the outputs: the grading runs them again."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = read_options(arguments)
     try:
-        assign(options)
+        print(listing()) if options.list else assign(options)
     except (ValueError, TypeError, OSError) as error:
         print(f"vaelib.assign: {error}", file=sys.stderr)
         return 1
     return 0
 
 
+def listing() -> str:
+    """All exercises: chapter, name, kind, points, title."""
+    rows = [
+        (str(n), one.name, one.kind, number(one.points), one.title)
+        for n in chapters()
+        for one in chapter(n)
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+
+
 def assign(options) -> None:
+    if options.name is None:
+        raise ValueError("say what the files are to be called, as week3; or --list.")
+    if options.name.suffix in (".ipynb", ".toml"):
+        options.name = options.name.with_suffix("")
+    if options.nbgrader and (options.exercises_from or options.students):
+        raise ValueError(
+            "nbgrader runs checks in the student's notebook, which knows no exercises "
+            "of your own and no variants: leave out --nbgrader, or --exercises-from "
+            "and --students."
+        )
     questions = choose(options)
     title, due = options.title or options.name.name, options.due
     private = set()
     if options.exercises_from:
         private = {one.name for one in from_file(options.exercises_from)}
     address = options.address or _missing.origin()
+    if address is None:
+        print(
+            "vaelib.assign: the notebook does not say where vaelib can be fetched "
+            "from, so it opens only where vaelib is, or a wheel of it lies beside: "
+            "name a git address or a wheel's with --address.",
+            file=sys.stderr,
+        )
     head = opening(title, due, questions, address)
     if options.nbgrader:
         save(with_ending(options.name, ".ipynb"), nbgrader_notebook(head, questions))
@@ -72,14 +106,20 @@ def assign(options) -> None:
         return
     variants = None
     if options.students:
+        variants = with_ending(options.name, "-variants.csv")
         rows, written = [["student", "seed"]], []
-        for student, name in file_names(roster(options.students)).items():
-            seed = 1 + secrets.randbelow(10**9)
+        # Who has a variant keeps it: the notebook may be handed out already.
+        there = handed_out(variants) if variants.exists() else {}
+        seeds = {student: seed for seed, student in there.items()}
+        students = roster(options.students)
+        names = file_names([(student, student) for student in students])
+        for student, name in zip(students, names, strict=True):
+            seed = seeds.get(student) or 1 + secrets.randbelow(10**9)
             rows.append([student, seed])
             theirs = [one.variant(seed) for one in questions]
             written.append(with_ending(options.name, f"-{name}.ipynb"))
             save(written[-1], notebook(head, theirs, private))
-        variants = with_ending(options.name, "-variants.csv")
+        rows += [[s, seed] for s, seed in seeds.items() if s not in students]
         write(variants, table(rows))
     else:
         written = [with_ending(options.name, ".ipynb")]
@@ -114,12 +154,18 @@ def choose(options) -> list[Exercise]:
 
 
 def notebook(head: list, questions: list[Exercise], private: set[str]):
-    """What a student gets. Of private exercises, students have no checks."""
+    """What a student gets. Of private exercises, students have no checks.
+
+    Where one has variants, there is a check that never runs: it tells the grader which.
+    """
     cells = list(head)
-    for number, one in enumerate(questions, 1):
-        cells.append(task(number, one))
+    for n, one in enumerate(questions, 1):
+        cells.append(task(n, one))
         start, check = one.cell().rsplit("\n", 1)
-        code = start.rstrip() if one.name in private else f"{start}\n{check}"
+        code = f"{start}\n{check}"
+        if one.name in private:
+            seed = f"\n\nif False:  # for the grading: leave it here\n    {check}"
+            code = start.rstrip() + ("" if one.seed is None else seed)
         cells.append(new_code_cell(code, id=f"try-{one.name}"))
     return finished(cells)
 
@@ -137,9 +183,13 @@ def opening(title, due, questions, address) -> list:
     ]
 
 
-def task(number: int, one: Exercise):
-    text = f"## {number}. {one.title} ({in_points(one.points)})\n\n{one.fill(one.task)}"
-    return new_markdown_cell(text, id=f"task-{one.name}")
+def task(n: int, one: Exercise):
+    text = [f"## {n}. {one.title} ({in_points(one.points)})"]
+    for c in chapters():
+        if one.name in [other.name for other in chapter(c)]:
+            text.append(f"From chapter {c} of the book.")
+    text.append(one.fill(one.task))
+    return new_markdown_cell("\n\n".join(text), id=f"task-{one.name}")
 
 
 def finished(cells):
@@ -156,8 +206,8 @@ def finished(cells):
 def nbgrader_notebook(head: list, questions: list[Exercise]):
     """A source notebook: nbgrader takes out solutions and hidden tests."""
     cells = list(head)
-    for number, one in enumerate(questions, 1):
-        cells.append(task(number, one))
+    for n, one in enumerate(questions, 1):
+        cells.append(task(n, one))
         if one.kind == "open":
             cell = new_markdown_cell(one.solution(), id=f"try-{one.name}")
             cells.append(marked(cell, one, grade=True, solution=True))
@@ -166,7 +216,8 @@ def nbgrader_notebook(head: list, questions: list[Exercise]):
         cells.append(marked(start, one, solution=True))
         call = f'ex("{one.name}").check({one.answer}'
         hidden = f"{call}, seed={secrets.randbelow(10**9)}).score"
-        test = f"{call})\n### BEGIN HIDDEN TESTS\n{hidden}\n### END HIDDEN TESTS"
+        shown = f"display({call}))"  # a cell shows by itself only what comes last
+        test = f"{shown}\n### BEGIN HIDDEN TESTS\n{hidden}\n### END HIDDEN TESTS"
         cell = new_code_cell(test, id=f"test-{one.name}")
         cells.append(marked(cell, one, "test", grade=True, locked=True))
     return finished(cells)
@@ -218,9 +269,15 @@ def quoted(text: str) -> str:
 def roster(path: Path) -> list[str]:
     """The students of a table with a column named student."""
     students = [row["student"] for row in read_table(path, ("student",))]
-    students = [student for student in students if student.strip()]
+    students = [student.strip() for student in students if student.strip()]
     if not students:
         raise ValueError(f"{path} names no students.")
+    twice = [student for student, count in Counter(students).items() if count > 1]
+    if twice:
+        raise ValueError(
+            f"{path} names {', '.join(twice)} twice: give students of one name "
+            "something to tell them apart, as a number."
+        )
     return students
 
 
@@ -234,7 +291,10 @@ def read_options(arguments):
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("name", type=Path, help="of the files to write, as week3")
+    parser.add_argument(
+        "name", type=Path, nargs="?", help="of the files to write, as week3"
+    )
+    parser.add_argument("--list", action="store_true", help="show all exercises")
     parser.add_argument("--title", help="by default the name")
     parser.add_argument("--due", default="", help="in your words")
     parser.add_argument("--chapters", nargs="+", type=int, default=[])

@@ -1,11 +1,11 @@
 """Grade submissions from the command line.
 
-    python -m vaelib.grade submissions/ --assignment week3.toml
+    python -m vaelib.grade submissions.zip --assignment week3.toml
 
 Notebooks may lie in folders or archives, as Moodle or Canvas give them out. Each is run
 in a sandbox (bubblewrap), and judged outside of it on inputs from a secret seed. The
-grades, and a page of feedback for each student, go to graded/. Ctrl-C stops; the same
-command goes on from there, and does again only what has changed.
+grades, and a page of feedback for each student, go to graded/week3/. Ctrl-C stops; the
+same command goes on from there, and does again only what has changed.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from vaelib.grading import assignment as assignments
 from vaelib.grading import records, sandbox
-from vaelib.grading.marking import mark
+from vaelib.grading.marking import Marked, failed, mark, remembered
 from vaelib.grading.submissions import find
 
 INTERRUPTED = 130  # the exit status of a program that Ctrl-C has ended
@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return grade(options)
     except (ValueError, TypeError, OSError) as error:
-        print(f"vaelib.grade: {error}", file=sys.stderr)
+        say(str(error))
         return 1
 
 
@@ -44,48 +44,71 @@ def grade(options) -> int:
             f"{missing} Without a sandbox a submission can read and delete your "
             "files; --unsafe runs them so all the same."
         )
+    out = options.out or Path("graded") / options.assignment.stem
     secret = assignments.secret(options.assignment)
-    options.out.mkdir(parents=True, exist_ok=True)
-    memory = options.out / ".remembered"
-    done, stopped = {}, False
+    out.mkdir(parents=True, exist_ok=True)
+    records.readings(out / records.READ)  # what is wrong in it is said now, not later
+    memory = out / ".remembered"
+    stopped = False
     sandbox.STOPPED.clear()
     pool = ThreadPoolExecutor(options.jobs)
+    done = {}
+    waiting = {
+        pool.submit(mark, one, asked, secret, memory, options.unsafe): one
+        for one in submissions
+    }
     try:
-        waiting = {
-            pool.submit(mark, one, asked, secret, memory, options.unsafe): one
-            for one in submissions
-        }
-        with tqdm(total=len(waiting), unit=" students", disable=None) as bar:
-            for finished in as_completed(waiting):
-                done[waiting[finished].student] = finished.result()
-                bar.update()
+        for finished in tqdm(
+            as_completed(waiting), total=len(waiting), unit=" students", disable=None
+        ):
+            one = waiting[finished]
+            error = finished.exception()
+            done[one.student, one.id] = failed(one, asked, error) if error else None
     except KeyboardInterrupt:
         stopped = True
         pool.shutdown(wait=False, cancel_futures=True)
         sandbox.stop_all()
     pool.shutdown(cancel_futures=True)
-    marked = [done[one.student] for one in submissions if one.student in done]
+    known = [
+        done.get((one.student, one.id)) or remembered(one, asked, secret, memory)
+        for one in submissions
+    ]
+    marked = [one for one in known if one is not None]
     share_notes(marked)
-    records.keep(options.out, asked, marked)
+    gone = records.keep(out, asked, marked)
+    if gone:
+        say(f"{out / 'feedback'} has pages of others, from before: {', '.join(gone)}.")
     if stopped:
-        print(
-            f"Stopped after {len(marked)} of {len(submissions)}: the same command "
-            "goes on from here.",
-            file=sys.stderr,
+        say(
+            f"stopped after {len(marked)} of {len(submissions)}: the same command "
+            "goes on from here."
         )
         return INTERRUPTED
-    print(f"{len(marked)} submissions, {asked.title}: {options.out / 'grades.csv'}")
+    print(f"{len(marked)} submissions, {asked.title}: {out / 'grades.csv'}")
+    troubled = [one for one in marked if one.trouble]
+    if troubled:
+        say(f"nothing to grade from {len(troubled)} of them: see the notes.")
+    if len(troubled) == len(marked):
+        say(f"is this what you meant to grade? {marked[0].trouble}")
+        return 1
     return 0
 
 
-def share_notes(marked) -> None:
-    """Say where two students answer the variant of one."""
-    first = {}
+def say(text: str) -> None:
+    print(f"vaelib.grade: {text}", file=sys.stderr)
+
+
+def share_notes(marked: list[Marked]) -> None:
+    """Say where several students answer one variant, to each of them."""
+    having: dict[int, list[Marked]] = {}
     for one in marked:
-        for seed in sorted(set(one.seeds)):
-            other = first.setdefault(seed, one.student)
-            if other != one.student:
-                one.notes.append(f"The same variant as {other}.")
+        for seed in set(one.seeds):
+            having.setdefault(seed, []).append(one)
+    for several in having.values():
+        for one in several:
+            others = [other.student for other in several if other is not one]
+            if others:
+                one.private.append(f"The same variant as {', '.join(others)}.")
 
 
 def read_options(arguments):
@@ -93,7 +116,9 @@ def read_options(arguments):
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("submissions", nargs="+", type=Path)
     parser.add_argument("--assignment", type=Path, required=True, help="a TOML file")
-    parser.add_argument("--out", type=Path, default=Path("graded"))
+    parser.add_argument(
+        "--out", type=Path, help="a folder; by default graded/, and the TOML's name"
+    )
     parser.add_argument(
         "--jobs", type=positive, default=os.cpu_count(), help="sandboxes at a time"
     )

@@ -34,8 +34,8 @@ class Report:
     @property
     def credit(self) -> str:
         if self.outcome == TO_READ:
-            return f"{in_points(self.points)}, given by a reader"
-        return f"{self.score:.3g} of {in_points(self.points)}"
+            return in_points(self.points)
+        return f"{number(self.score)} of {in_points(self.points)}"
 
     def __repr__(self) -> str:
         lines = [f"{self.name}: {self.outcome} ({self.credit})"]
@@ -60,8 +60,13 @@ class Report:
         return "\n\n".join([*blocks, self.more]).strip()
 
 
+def number(value: float) -> str:
+    """Points as people write them: 2.5, 1000, 0.3333."""
+    return f"{value:.4f}".rstrip("0").rstrip(".")
+
+
 def in_points(points: float) -> str:
-    return f"{points:g} point{'' if points == 1 else 's'}"
+    return f"{number(points)} point{'' if points == 1 else 's'}"
 
 
 class Text(str):

@@ -11,6 +11,7 @@ exercise = "gaussian-kl"
 points = 3                      # instead of the exercise's own
 """
 
+import difflib
 import hashlib
 import importlib.util
 import os
@@ -36,6 +37,7 @@ class Assignment:
     seconds: float = 20
     memory: int = 2 << 30  # bytes
     variants: dict[int, str] = field(default_factory=dict)  # seed -> student
+    private: frozenset[str] = frozenset()  # exercises that students' ex() lacks
     fingerprint: str = ""  # of everything that decides what an answer is worth
 
 
@@ -58,9 +60,8 @@ def read(path: Path) -> Assignment:
     if not isinstance(asked, list) or not asked:
         raise ValueError(f"{path} asks nothing: give it a [[question]].")
     private = table.get("exercises_from")
-    known = dict(exercises())
-    if private:
-        known |= index(from_file(path.parent / private))
+    own = index(from_file(path.parent / private)) if private else {}
+    known = {**exercises(), **own}
     questions = tuple(question(entry, known, path) for entry in asked)
     index(questions)
     variants = table.get("variants")
@@ -70,6 +71,7 @@ def read(path: Path) -> Assignment:
         seconds=checks.positive("seconds", table.get("seconds", 20)),
         memory=int(checks.positive("memory_gb", table.get("memory_gb", 2)) * 2**30),
         variants=handed_out(path.parent / variants) if variants else {},
+        private=frozenset(own),
         fingerprint=fingerprint([path.parent / private] if private else []),
     )
 
@@ -82,7 +84,11 @@ def question(entry, known: dict[str, Exercise], path: Path) -> Exercise:
         )
     name = entry.get("exercise")
     if name not in known:
-        raise ValueError(f"{path} asks for the exercise {name!r}, which there is not.")
+        near = difflib.get_close_matches(str(name), known, n=3)
+        there = f"; there is {', '.join(near)}" if near else ""
+        raise ValueError(
+            f"{path} asks for the exercise {name!r}, which there is not{there}."
+        )
     one = known[name]
     if "points" not in entry:
         return one
@@ -115,11 +121,15 @@ def from_file(path: Path) -> list[Exercise]:
 
 def handed_out(path: Path) -> dict[int, str]:
     """Who was given which variant: a table with the columns student and seed."""
-    rows = read_table(path, ("student", "seed"))
-    try:
-        return {int(row["seed"]): row["student"] for row in rows}
-    except ValueError as error:
-        raise ValueError(f"{path} has a seed that is no number: {error}.") from None
+    found = {}
+    for row in read_table(path, ("student", "seed")):
+        if not row["seed"].strip().isdecimal():
+            raise ValueError(
+                f"{path} gives {row['student']} the seed {row['seed']!r}, which is no "
+                "number."
+            )
+        found[int(row["seed"])] = row["student"]
+    return found
 
 
 def fingerprint(files: list[Path]) -> str:
@@ -140,10 +150,16 @@ def secret(path: Path) -> str:
     """
     place = path.with_suffix(".secret")
     if not place.exists():
-        handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except OSError as error:
+            raise ValueError(f"{place} cannot be written: {error.strerror}.") from None
         with os.fdopen(handle, "w") as stream:
             stream.write(secrets.token_hex(16) + "\n")
-    return place.read_text().strip()
+    text = place.read_text().strip()
+    if len(text) < 8:
+        raise ValueError(f"{place} holds no secret: delete it, and a new one is made.")
+    return text
 
 
 def seed(secret: str, name: str) -> int:

@@ -1,6 +1,6 @@
 """What grading leaves behind: a table, a page for each student, and what to read.
 
-grades.csv          a line a student, a column a question
+grades.csv          a line a student, a column a question; notes for the teacher
 feedback/NAME.md    for the student
 gradescope/NAME.json  the same, as Gradescope's results.json
 to_read.csv         answers to open questions; fill in the points and grade again
@@ -8,40 +8,44 @@ to_read.csv         answers to open questions; fill in the points and grade agai
 
 import json
 import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from vaelib.exercises import Exercise
+from vaelib.exercises import Exercise, Report
+from vaelib.exercises.report import in_points, number
 from vaelib.grading.assignment import Assignment
 from vaelib.grading.marking import Marked, awaits_reading
 from vaelib.grading.tables import read_table, table, write
 
 READ = "to_read.csv"
-COLUMNS = ("student", "exercise", "points", "comment", "answer")
+COLUMNS = ("student", "id", "exercise", "points", "comment", "answer")
+LONGEST = 30_000  # letters of an answer that a spreadsheet's cell takes
+BY_READER = "read by a person"  # the outcome of an open answer with its points
 
 
-def keep(out: Path, assignment: Assignment, marked: list[Marked]) -> None:
-    """Write all of it."""
+def keep(out: Path, assignment: Assignment, marked: list[Marked]) -> list[str]:
+    """Write all of it; the pages that lie there of students who are not among these."""
     marked = with_readings(out / READ, assignment, marked)
     write(out / "grades.csv", table(grades(assignment, marked)))
-    names = file_names([one.student for one in marked])
-    for one in marked:
-        name = names[one.student]
+    names = file_names([(one.student, one.id) for one in marked])
+    for name, one in zip(names, marked, strict=True):
         write(out / "feedback" / f"{name}.md", feedback(assignment, one))
         text = json.dumps(gradescope(one), indent=1, ensure_ascii=False)
         write(out / "gradescope" / f"{name}.json", text)
+    there = {place.stem for place in (out / "feedback").glob("*.md")}
+    return sorted(there - set(names))
 
 
 def grades(assignment: Assignment, marked: list[Marked]) -> list[list]:
     names = [one.name for one in assignment.questions]
-    rows = [["student", "file", *names, "total", "of", "notes"]]
+    rows = [["student", "id", "late", "file", *names, "total", "of", "notes"]]
     for one in marked:
-        scores = [
-            "" if awaits_reading(report) else f"{report.score:.3g}"
-            for report in one.reports
-        ]
-        total = [f"{one.score:.4g}", f"{one.points:g}"]
-        rows.append([one.student, one.file, *scores, *total, " ".join(one.notes)])
+        about = [one.student, one.id, "late" if one.late else "", one.file]
+        scores = ["" if awaits_reading(r) else number(r.score) for r in one.reports]
+        total = [number(one.score), number(one.points)]
+        notes = " ".join([*one.notes, *one.private])
+        rows.append([*about, *scores, *total, notes])
     return rows
 
 
@@ -51,13 +55,12 @@ def feedback(assignment: Assignment, one: Marked) -> str:
     rest = ", and what a reader will give for the rest" if waiting else ""
     lines = [
         f"# {assignment.title}",
-        f"{one.student}: {one.score:.3g} of {one.points:g} points{rest}.",
+        f"{one.student}: {number(one.score)} of {in_points(one.points)}{rest}.",
         *one.notes,
     ]
-    for number, (asked, report) in enumerate(
-        zip(assignment.questions, one.reports, strict=True), 1
-    ):
-        lines.append(f"## {number}. {asked.title}")
+    asked = list(zip(assignment.questions, one.reports, strict=True))
+    for n, (question, report) in enumerate(asked if one.file else [], 1):
+        lines.append(f"## {n}. {question.title}")
         lines.append(report._repr_markdown_())
     return "\n\n".join(lines) + "\n"
 
@@ -71,16 +74,26 @@ def gradescope(one: Marked) -> dict:
                 "name": report.name,
                 "score": round(report.score, 4),
                 "max_score": report.points,
-                "status": "passed" if report.passed else "failed",
-                "output": repr(report),
+                **status(report),
+                "output": repr(report) if one.file else "",
             }
             for report in one.reports
         ],
     }
 
 
+def status(report: Report) -> dict:
+    """Green or red; neither where part of the points is earned, or not given yet."""
+    if awaits_reading(report) or 0 < report.score < report.points:
+        return {}
+    return {"status": "passed" if report.score == report.points else "failed"}
+
+
 def with_readings(path: Path, assignment: Assignment, marked: list[Marked]):
-    """Give the points that people have written into the table, and ask for the rest."""
+    """Give the points that people have written into the table, and ask for the rest.
+
+    Rows of students and exercises that are not graded now stay as they are.
+    """
     opened: dict[str, Exercise] = {
         one.name: one for one in assignment.questions if one.kind == "open"
     }
@@ -92,56 +105,91 @@ def with_readings(path: Path, assignment: Assignment, marked: list[Marked]):
         reports = []
         for report in one.reports:
             if awaits_reading(report):
-                answer = one.written.get(report.name, "")
-                points, comment = given.get((one.student, report.name), ("", ""))
-                rows.append([one.student, report.name, points, comment, answer])
-                report = read_by(report, points, comment)
+                answer = one.written.get(report.name, "")[:LONGEST]
+                row = given.pop((one.student, one.id, report.name), {})
+                row = changed(row, answer)
+                points, remark = row.get("points", ""), row.get("comment", "")
+                rows.append([one.student, one.id, report.name, points, remark, answer])
+                report = read_by(report, points, remark, one.student)
             reports.append(report)
         result.append(replace(one, reports=reports))
+    rows += [[row[name] for name in COLUMNS] for row in given.values()]
     write(path, table(rows))
     rubrics = [
-        f"## {one.name}: {one.title}\n\n{one.task.strip()}\n\n{one.solution()}\n"
+        f"## {one.name}: {one.title}\n\n{one.fill(one.task)}\n\n{one.solution()}\n"
         for one in opened.values()
     ]
     write(path.with_suffix(".md"), "\n".join(rubrics))
     return result
 
 
-def readings(path: Path) -> dict[tuple[str, str], tuple[str, str]]:
-    """Points and comments that are there already."""
+def readings(path: Path) -> dict[tuple[str, str, str], dict[str, str]]:
+    """The rows that are there already, by student, id and exercise."""
     if not path.exists():
         return {}
-    return {
-        (row["student"], row["exercise"]): (row["points"], row["comment"])
-        for row in read_table(path, ("student", "exercise", "points", "comment"))
-    }
+    found = {}
+    for row in read_table(path, ("student", "exercise", "points"), COLUMNS):
+        row["id"] = row["id"] or row["student"]
+        found[row["student"], row["id"], row["exercise"]] = row
+        value(row["points"], row["student"], row["exercise"])
+    return found
 
 
-def read_by(report, points: str, comment: str):
-    """A report with a reader's points. Raises ValueError for what is no number."""
-    if not points.strip():
+def changed(row: dict[str, str], answer: str) -> dict[str, str]:
+    """A reader's row; without its points where they were given for another answer."""
+    before = row.get("answer", "")
+    if not before or before.split() == answer.split() or not row["points"].strip():
+        return row
+    note = f"The answer has changed; for the one before: {row['points']} points."
+    return {**row, "points": "", "comment": f"{note} {row['comment']}".strip()}
+
+
+def read_by(report: Report, points: str, remark: str, student: str) -> Report:
+    """A report with a reader's points. Raises ValueError for too many."""
+    score = value(points, student, report.name)
+    if score is None:
         return report
-    try:
-        score = float(points)
-    except ValueError:
-        raise ValueError(f"{READ} gives {points!r} points for {report.name}.") from None
     if not 0 <= score <= report.points:
         raise ValueError(
-            f"{READ} gives {score:g} points for {report.name}, which has "
-            f"{report.points:g}."
+            f"{READ} gives {student} {points} points for {report.name}, which has "
+            f"{number(report.points)}."
         )
-    outcome = "passed" if score == report.points else "not yet"
-    return replace(report, outcome=outcome, text=comment, score=score)
+    return replace(report, outcome=BY_READER, text=remark, score=score)
 
 
-def file_names(students: list[str]) -> dict[str, str]:
-    """A file name for each student: any letters, nothing that means anything."""
+def value(points: str, student: str, exercise: str) -> float | None:
+    """A number, with a comma or a point; None for no entry."""
+    if not points.strip():
+        return None
+    try:
+        return float(points.replace(",", "."))
+    except ValueError:
+        raise ValueError(
+            f"{READ} gives {student} {points!r} points for {exercise}: that is no "
+            "number."
+        ) from None
+
+
+def file_names(people: list[tuple[str, str]]) -> list[str]:
+    """A file name for each student: any letters, nothing that means anything.
+
+    Two of one name get their ids into it.
+    """
+    plain = [letters(student) for student, _ in people]
+    shared = Counter(name.casefold() for name in plain)
     taken: set[str] = set()
-    names = {}
-    for student in students:
-        name = re.sub(r"[^\w.@-]+", "_", student).strip("._")[:80] or "student"
+    names = []
+    for name, (student, own) in zip(plain, people, strict=True):
+        if shared[name.casefold()] > 1 and own != student:
+            name = f"{name}-{letters(own)}"
+        name = name or "student"
         while name.casefold() in taken:
             name += "_"
         taken.add(name.casefold())
-        names[student] = name
+        names.append(name)
     return names
+
+
+def letters(name: str) -> str:
+    plain = re.sub(r"[^\w.@-]+", "_", name).strip("._")
+    return plain.encode()[:120].decode("utf-8", "ignore")  # as long as a name may be

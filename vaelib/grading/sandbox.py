@@ -26,8 +26,14 @@ import vaelib
 
 SYSTEM = ("/usr", "/bin", "/lib", "/lib64", "/sbin")
 SETTINGS = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts", "/etc/localtime")
+PARTS = ("bin", "lib", "lib64", "pyvenv.cfg")
+# The modules of vaelib.exercises that ask answers.
+ASKING = ("__init__.py", "exercise.py", "probes.py", "questions.py", "report.py")
+OUTSIDE = {"PATH": "/usr/bin:/bin"}  # bubblewrap's own environment can be read inside
 START = 120  # seconds that PyTorch may take to load
 ROOM = 64 << 20  # bytes of files in memory
+LONGEST = 20_000  # letters of an answer to an open question
+PATIENCE = 3  # times its processor time that a question may take in all
 POLL = 0.1  # seconds between looks at the memory
 
 
@@ -57,29 +63,33 @@ def available() -> str:
             "install it (apt install bubblewrap, dnf install bubblewrap; on Windows "
             "in WSL, on a Mac in a Linux container)."
         )
-    test = subprocess.run([*command(Path("/")), "true"], capture_output=True, text=True)
+    test = subprocess.run(
+        [*command(), "true"], capture_output=True, text=True, env=OUTSIDE
+    )
     if test.returncode != 0:
         return f"bubblewrap cannot make a sandbox here: {test.stderr.strip()}"
     return ""
 
 
-def command(package: Path) -> list[str]:
+def command() -> list[str]:
     """bubblewrap, and what of this machine can be seen."""
-    prefixes = {Path(p).resolve() for p in (sys.prefix, sys.base_prefix)}
-    prefixes |= {Path(sys.prefix), Path(sys.executable).resolve().parents[1]}
-    visible = [*SYSTEM, *SETTINGS, *sorted(str(p) for p in prefixes if p != Path("/"))]
-    asked = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session"]
-    asked += ["--clearenv", "--cap-drop", "ALL", "--proc", "/proc", "--dev", "/dev"]
+    package = Path(vaelib.__file__).resolve().parent
+    # A namespace of its own for users, and none inside it, so that even the root of a
+    # container can change nothing of the kernel's settings.
+    asked = ["bwrap", "--unshare-all", "--unshare-user", "--disable-userns"]
+    asked += ["--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL"]
+    asked += ["--proc", "/proc", "--dev", "/dev"]
     for folder in ("/tmp", "/dev/shm"):
         asked += ["--size", str(ROOM), "--tmpfs", folder]
-    for place in visible:
+    for place in (*SYSTEM, *SETTINGS, *of_python()):
         if Path(place).is_symlink() and place in SYSTEM:
             asked += ["--symlink", os.readlink(place), place]
         elif Path(place).exists():
             asked += ["--ro-bind", place, place]
-    if package != Path("/"):
-        asked += ["--ro-bind", str(package), str(package)]
-        asked += without_solutions(package)
+    asked += ["--ro-bind", str(package), str(package)]
+    asked += without_solutions(package)
+    for place in ("/proc", "/dev", "/"):
+        asked += ["--remount-ro", place]
     environment = {
         "PATH": "/usr/bin:/bin",
         "HOME": "/tmp",
@@ -97,14 +107,26 @@ def command(package: Path) -> list[str]:
     return [*asked, "--chdir", "/tmp", "--"]
 
 
+def of_python() -> list[str]:
+    """What Python needs of the folders it lies in; a course may be there too."""
+    folders = {Path(p) for p in (sys.prefix, sys.base_prefix)}
+    folders |= {folder.resolve() for folder in folders}
+    folders.add(Path(sys.executable).resolve().parents[1])
+    return [str(folder / part) for folder in sorted(folders) for part in PARTS]
+
+
 def without_solutions(package: Path) -> list[str]:
-    """The modules of the exercises are empty files inside, and so are their caches."""
-    folder = package / "exercises"
-    hidden = []
-    for module in sorted(folder.glob("chapter_*.py")):
-        hidden += ["--ro-bind", "/dev/null", str(module)]
-    for cache in folder.glob("__pycache__"):
-        hidden += ["--tmpfs", str(cache)]
+    """Of the exercises only what asks an answer; of other copies of vaelib nothing."""
+    hidden = ["--size", str(ROOM), "--tmpfs", str(package / "exercises")]
+    for name in ASKING:
+        module = str(package / "exercises" / name)
+        hidden += ["--ro-bind", module, module]
+    hidden += ["--remount-ro", str(package / "exercises")]
+    for part in of_python():
+        for other in Path(part).glob("python*/site-packages/vaelib"):
+            if other.resolve() != package:
+                hidden += ["--size", "4096", "--tmpfs", str(other)]
+                hidden += ["--remount-ro", str(other)]
     return hidden
 
 
@@ -127,7 +149,9 @@ def run(
             "notebook": notebook,
             "questions": rest,
             "seconds": seconds,
+            "patience": PATIENCE * seconds,
             "memory": memory,
+            "longest": LONGEST,
         }
         got, why = once(job, unsafe)
         outcomes += got
@@ -139,33 +163,31 @@ def run(
 def once(job: dict, unsafe: bool) -> tuple[list[Outcome], str]:
     """Outcomes of one sandbox, and why there are no more."""
     package = Path(vaelib.__file__).resolve().parent
-    start = [] if unsafe else command(package)
+    start = [] if unsafe else command()
     start += [sys.executable, "-P", "-m", "vaelib.grading.worker"]
     buffer = io.BytesIO()
     torch.save(job, buffer)
-    questions = job["questions"]
-    deadline = time.monotonic() + START + len(questions) * (job["seconds"] + 1)
     process = subprocess.Popen(
         start,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
-        env={**os.environ, "PYTHONPATH": str(package.parent)} if unsafe else None,
+        env={**os.environ, "PYTHONPATH": str(package.parent)} if unsafe else OUTSIDE,
     )
     RUNNING.add(process)
-    stopped: list[str] = []
-    guard = threading.Thread(
-        target=watch, args=(process, deadline, job["memory"], stopped), daemon=True
-    )
+    if STOPPED.is_set():
+        stop(process)
+    guard = Guard(process, job["memory"])
     guard.start()
     threading.Thread(target=feed, args=(process, buffer.getvalue())).start()
     outcomes = []
     try:
-        for frame in frames(process.stdout):
-            if frame[0].get("number") == len(outcomes):
-                outcomes.append(read(*frame))
-            if len(outcomes) == len(questions):
+        for header, payload in frames(process.stdout):
+            guard.allow(job["patience"] + 5)
+            if header.get("number") == len(outcomes):
+                outcomes.append(read(header, payload))
+            if len(outcomes) == len(job["questions"]):
                 break
     finally:
         stop(process)
@@ -173,8 +195,7 @@ def once(job: dict, unsafe: bool) -> tuple[list[Outcome], str]:
         RUNNING.discard(process)
     if STOPPED.is_set():
         raise Stopped
-    why = stopped[0] if stopped else "It ended the process that was to run it."
-    return outcomes, why
+    return outcomes, guard.why or "It ended the process that was to run it."
 
 
 def feed(process: subprocess.Popen, data: bytes) -> None:
@@ -188,11 +209,11 @@ def feed(process: subprocess.Popen, data: bytes) -> None:
 def frames(stream):
     """The (header, payload) pairs that a worker writes, as far as they make sense."""
     while True:
-        line = stream.readline(65536)
+        line = stream.readline(4 * LONGEST)
         try:
             header = json.loads(line)
-            size = int(header["size"])
-            if not 0 <= size <= ROOM:
+            size = header["size"]
+            if type(size) is not int or not 0 <= size <= ROOM:
                 return
         except (ValueError, TypeError, KeyError, RecursionError):
             return
@@ -204,31 +225,51 @@ def frames(stream):
 
 def read(header: dict, payload: bytes) -> Outcome:
     """An outcome, of which nothing is believed but its form."""
+    status, text = str(header.get("status"))[:20], legible(header.get("text", ""))
     seed = header.get("seed")
+    seed = seed if type(seed) is int and 0 <= seed < 2**63 else None
     tensors = None
-    text = str(header.get("text", ""))
-    status = str(header.get("status"))
     if payload:
         try:
             tensors = load(payload)
         except Exception as error:
             status, text = "failed", f"What it returns cannot be read: {error}"[:300]
-    seed = seed if isinstance(seed, int) and not isinstance(seed, bool) else None
+        else:
+            odd = [n for n in tensors if len(n) > 200 or not n.isprintable()]
+            if odd or len(tensors) > 500:
+                status, text = "failed", "It returns other things than asked for."
+                tensors = None
     return Outcome(status, text, seed, tensors)
 
 
-def watch(process, deadline: float, memory: int, stopped: list[str]) -> None:
-    """Stop a sandbox that takes too long, or whose processes together take too much."""
-    bound = 2 * memory + (2 << 30)
-    while process.poll() is None:
-        if time.monotonic() > deadline:
-            stopped.append("It was stopped because it took too long.")
-        elif used(process.pid) > bound:
-            stopped.append("It needs more memory than a question may use.")
-        if stopped:
-            stop(process)
-            return
-        time.sleep(POLL)
+def legible(text) -> str:
+    """A text as it may stand in a table and on a page: no control characters."""
+    text = str(text)[:LONGEST].encode("utf-8", "replace").decode()
+    return "".join(c if c.isprintable() or c in "\n\t" else "?" for c in text)
+
+
+class Guard(threading.Thread):
+    """Stops a sandbox that takes too long, or whose processes take too much."""
+
+    def __init__(self, process: subprocess.Popen, memory: int):
+        super().__init__(daemon=True)
+        self.process, self.bound, self.why = process, 2 * memory + (2 << 30), ""
+        self.allow(START)
+
+    def allow(self, seconds: float) -> None:
+        """From now on, this long."""
+        self.deadline = time.monotonic() + seconds
+
+    def run(self) -> None:
+        while self.process.poll() is None:
+            if time.monotonic() > self.deadline:
+                self.why = "It was stopped because it took too long."
+            elif used(self.process.pid) > self.bound:
+                self.why = "It needs more memory than a question may use."
+            if self.why:
+                stop(self.process)
+                return
+            time.sleep(POLL)
 
 
 def used(pid: int) -> int:

@@ -1,5 +1,6 @@
 """Files that people open in a spreadsheet, written whole or not at all."""
 
+import codecs
 import csv
 import io
 import os
@@ -7,41 +8,73 @@ import re
 import tempfile
 from pathlib import Path
 
+FORMULA = r"[-=+@'\t\r]"  # how cells begin that are not shown as they are
+BOM = "\ufeff"  # by which Excel knows UTF-8
+
 
 def table(rows: list[list]) -> str:
     """CSV, in which no cell is taken for a formula by a spreadsheet."""
     text = io.StringIO()
     csv.writer(text).writerows([[harmless(cell) for cell in row] for row in rows])
-    return text.getvalue()
+    return BOM + text.getvalue()
 
 
-def read_table(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
-    """The rows of a table. Raises ValueError where it has not these columns."""
+def read_table(
+    path: Path, columns: tuple[str, ...], more: tuple[str, ...] = ()
+) -> list[dict[str, str]]:
+    """The rows of a table, as any spreadsheet saves it: with commas, ; or tabs.
+
+    Raises ValueError where it has not these columns. Where it has not those of `more`,
+    they are empty.
+    """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            rows = list(csv.DictReader(stream))
+        text = decoded(path.read_bytes())
+        cells = []
+        for separator in ",;\t":
+            cells = [r for r in csv.reader(io.StringIO(text, ""), delimiter=separator)]
+            head = [name.strip().casefold() for name in cells[0]] if cells else []
+            if set(columns) <= set(head):
+                break
+        else:
+            raise ValueError(f"{path} must have the columns {', '.join(columns)}.")
     except (OSError, UnicodeError, csv.Error) as error:
         raise ValueError(f"{path} cannot be read as a table: {error}.") from None
-    missing = [c for c in columns if any(row.get(c) is None for row in rows)]
-    if missing:
-        raise ValueError(f"{path} must have the columns {', '.join(columns)}.")
-    return [{c: plain(row[c]) for c in columns} for row in rows]
+    rows = []
+    for row in cells[1:]:
+        there = dict(zip(head, row, strict=False))
+        if any(row):
+            rows.append({c: plain(there.get(c, "")) for c in (*columns, *more)})
+    return rows
+
+
+def decoded(data: bytes) -> str:
+    """Text as spreadsheets write it: UTF-8, UTF-16, or that of western Windows."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252")
 
 
 def harmless(cell) -> str:
     text = str(cell)
-    return f"'{text}" if re.match(r"[=+@\t\r]|-\D", text) else text
+    number = re.fullmatch(r"-?\d+([.,]\d+)?", text)
+    return f"'{text}" if not number and re.match(FORMULA, text) else text
 
 
 def plain(cell: str) -> str:
     """What `harmless` was given."""
-    return cell[1:] if re.match(r"'([=+@\t\r]|-\D)", cell) else cell
+    return cell[1:] if re.match(f"'{FORMULA}", cell) else cell
 
 
 def write(path: Path, text: str) -> None:
     """Write a file as a whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as folder:
-        partial = Path(folder) / path.name
-        partial.write_text(text, encoding="utf-8", newline="")
-        os.replace(partial, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as folder:
+            partial = Path(folder) / path.name
+            partial.write_bytes(text.encode("utf-8", "replace"))
+            os.replace(partial, path)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be written: {error.strerror}.") from None
