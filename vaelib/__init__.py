@@ -5,7 +5,7 @@ A VAE is a prior and two conditional distributions. The rest follows from them.
 
 from vaelib import schedules
 from vaelib.data import Dataset, Images, load
-from vaelib.devices import device
+from vaelib.devices import budget, device
 from vaelib.divergences import kl_gaussian, kl_standard_normal, reparameterize
 from vaelib.evaluation import LogLikelihood, log_likelihood
 from vaelib.explore import explore
@@ -31,6 +31,7 @@ __all__ = [
     "LogLikelihood",
     "StandardNormal",
     "active_units",
+    "budget",
     "device",
     "evaluate",
     "explore",

@@ -1,12 +1,16 @@
 """Where to compute, and in which precision."""
 
 import functools
+import os
 import time
 from contextlib import AbstractContextManager, nullcontext
+from typing import TypeVar
 
 import torch
 
 PRECISIONS = ("float32", "bfloat16", "fastest")
+
+Amount = TypeVar("Amount")
 
 
 def device(name: str | torch.device | None = None) -> torch.device:
@@ -37,6 +41,23 @@ def device(name: str | torch.device | None = None) -> torch.device:
             f"to use {best!r}."
         )
     return wanted
+
+
+def budget(*, cpu: Amount, gpu: Amount) -> Amount:
+    """How much to do: `gpu` where there is a GPU (CUDA or MPS), else `cpu`.
+
+    A chapter takes seconds on a CPU and may do more on a GPU: more images, more draws.
+    The environment variable VAELIB_BUDGET, "cpu" or "gpu", overrules what is there.
+    Raises ValueError when it says anything else.
+    """
+    here = "cpu" if device().type == "cpu" else "gpu"
+    chosen = os.environ.get("VAELIB_BUDGET") or here
+    if chosen not in ("cpu", "gpu"):
+        raise ValueError(
+            "The environment variable VAELIB_BUDGET must be 'cpu' or 'gpu', got "
+            f"{chosen!r}; unset it to go by the device, which is {here!r} here."
+        )
+    return {"cpu": cpu, "gpu": gpu}[chosen]
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager:

@@ -9,7 +9,7 @@ import pytest
 
 from sites import build, stage_sample
 from vaebook.api import escaped
-from vaebook.costs import duration, fallback, sentence
+from vaebook.costs import budgeted, duration, fallback, sentence
 from vaebook.execution import LOADS_MNIST, cache_folder, tree_hash
 from vaebook.figures import inline_svg
 from vaebook.repository import Repository, find, options, web_address
@@ -91,6 +91,8 @@ def test_cost_line_says_what_the_run_knows():
     assert duration(99.9) == "100 s" and duration(5.04) == "5.0 s"
     assert fallback("mnist") is None and fallback(None) is None
     assert "MNIST could not be had" in fallback("digits")
+    assert "suits a CPU" in budgeted("cpu") and "suits a GPU" in budgeted("gpu")
+    assert budgeted(None) is None
 
 
 def test_cached_runs_depend_on_library_and_machine(tmp_path, monkeypatch):

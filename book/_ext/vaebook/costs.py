@@ -9,7 +9,7 @@ from pathlib import Path
 from docutils import nodes
 from sphinx.transforms import SphinxTransform
 
-from vaebook.execution import loads_mnist
+from vaebook.execution import has_budget, loads_mnist
 
 
 def sentence(
@@ -30,6 +30,14 @@ def sentence(
     if data == "mnist":
         text += " with MNIST (a download of 12 MB, once)"
     return text.rstrip(",") + "."
+
+
+def budgeted(budget: str | None) -> str | None:
+    """Which of a chapter's two speeds the page shows."""
+    return {
+        "cpu": "It trains for seconds, as suits a CPU; on a GPU it trains longer.",
+        "gpu": "It trains for as long as suits a GPU; on a CPU it stops sooner.",
+    }.get(budget)
 
 
 def fallback(data: str | None) -> str | None:
@@ -79,6 +87,8 @@ class CostLine(SphinxTransform):
         folder = Path(self.config.nb_execution_cache_path) / "seconds"
         memory = peak_memory(path, folder)
         text = sentence(seconds, facts.get("device") or "cpu", cores(), data, memory)
+        pace = budgeted(facts.get("budget")) if has_budget(path) else None
+        text = " ".join(filter(None, [text, pace]))
         line = nodes.paragraph("", text, classes=["vb-cost"])
         if fallback(data):
             line += nodes.Text(" ")

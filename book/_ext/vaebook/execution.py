@@ -98,8 +98,9 @@ import json, sys
 import torch, vaelib
 device = vaelib.device()
 name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+budget = vaelib.budget(cpu="cpu", gpu="gpu")
 data = vaelib.load().name if sys.argv[1] == "data" else None
-print(json.dumps({"device": name, "data": data}))
+print(json.dumps({"device": name, "budget": budget, "data": data}))
 """
 
 
@@ -115,6 +116,10 @@ def loads_mnist(path: Path) -> bool:
     return bool(LOADS_MNIST.search(code_of(path)))
 
 
+def has_budget(path: Path) -> bool:
+    return "vaelib.budget(" in code_of(path)
+
+
 def facts(root: Path) -> dict:
     """What a run depends on beside the notebook's own code."""
     notebooks = [*root.glob("notebooks/*.ipynb"), *root.glob("book/*.md")]
@@ -122,6 +127,7 @@ def facts(root: Path) -> dict:
         "python": platform.python_version(),
         "torch": importlib.metadata.version("torch"),
         "device": None,
+        "budget": None,
         "data": None,
     }
     if notebooks:
