@@ -1,6 +1,7 @@
 """Each exercise can tell right from wrong, and says what is wrong."""
 
 import re
+from dataclasses import replace
 
 import pytest
 import torch
@@ -43,11 +44,40 @@ def test_each_known_mistake_is_named(one):
     assert one.mistakes, "an exercise without a known mistake teaches too little"
     for variant in variants(one):
         for mistake in one.mistakes:
-            for seed in SEEDS:
-                report = judged(variant, variant.as_answer(mistake), seed)
+            reports = [variant.check(variant.as_answer(mistake))]
+            for seed in SEEDS[1:]:
+                out = variant.ask_known(mistake, variant.draw(seed))
+                reports.append(variant.judge(out, seed))
+            for report in reports:
                 assert report.outcome == NOT_YET, report
                 assert report.text == sentence(mistake), report
                 assert report.score < one.points
+
+
+def test_a_known_answer_is_asked_once():
+    asked = []
+
+    def answer(x):
+        asked.append(x)
+        return 2 * x
+
+    def half(x):
+        """This is a quarter of it."""
+        asked.append(x)
+        return x / 2
+
+    one = replace(
+        ex("gaussian-kl"),
+        reference=answer,
+        mistakes=(half,),
+        given=lambda generator: {"x": (torch.rand(3, generator=generator),)},
+    )
+    for _ in range(2):
+        assert one.check(lambda x: x / 2).text == "This is a quarter of it."
+    assert len(asked) == 2
+    assert not one.check(lambda x: x / 2, seed=1).passed
+    assert len(asked) == 4, "other arguments, another answer"
+    assert replace(one, mistakes=()).known == {}
 
 
 @pytest.mark.parametrize("one", JUDGED, ids=name)
@@ -105,3 +135,12 @@ def test_a_chapter_has_its_share(number):
     for question in questions(number):
         assert 2 <= len(question.choices) <= 5
         assert all(len(choice.why.split()) >= 4 for choice in question.choices)
+
+
+def test_a_wrong_choice_is_told_as_it_was_read():
+    one = ex("elbo-too-good")
+    assert "the choice (abc) is not" in repr(one.check("abc"))
+    assert "the choice (b, d) is not" in repr(one.check({"d", "b"}))
+    hostile = torch.tensor(list(b"<b>\xff"), dtype=torch.uint8)
+    assert "(?b??)" in repr(one.judge({"the choice": hostile}))
+    assert "(no text)" in repr(one.judge({"the choice": torch.zeros(3)}))

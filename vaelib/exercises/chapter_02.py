@@ -67,6 +67,13 @@ def mean_of_logs(x, weights, means, sds):
     return (weights * log_lik).sum(1), infer(x, weights, means, sds)[1]
 
 
+def no_constant(x, weights, means, sds):
+    """A constant is missing from the evidence, ½ log 2π: it belongs to the density of a
+    normal. In the posterior it cancels."""
+    log_evidence, posterior = infer(x, weights, means, sds)
+    return log_evidence + 0.5 * math.log(2 * math.pi), posterior
+
+
 def joint_for_posterior(x, weights, means, sds):
     """The second output is the joint density. Divided by the evidence it becomes the
     posterior, whose probabilities sum to one for each point."""
@@ -363,7 +370,7 @@ answer = (best_mean, first, miss)
         discussion=r"""
 The cosine is even and the sine is odd, so $f(-z)$ is $f(z)$ mirrored in the
 horizontal axis. A point with $x_2 = 0$ is its own mirror image, so it has the same
-distance to $f(z)$ and to $f(-z)$, and $p(x|z) = p(x|-z)$. The prior is even.
+distance to $f(z)$ and to $f(-z)$, and $p(x|z) = p(x|{-z})$. The prior is even.
 Hence the joint is even in $z$, and so is the posterior.
 
 The mean of a symmetric density is 0. With the numbers of the chapter, 2 and 0.25,
@@ -401,6 +408,7 @@ def infer(x, weights, means, sds):
             underflow,
             over_points,
             mean_of_logs,
+            no_constant,
             joint_for_posterior,
             logarithm_of_posterior,
             variances_for_sds,
@@ -482,9 +490,9 @@ forty dimensions.
 
 Now change the 1.5 of `wide` in the chapter to 0.4 (its checks will rightly fail)
 and look at the figure again. Would you have noticed? Hardly. In twenty dimensions
-the median run is half a nat low, and eight of ten lie between one nat low and 0.4
-nats high; nothing says that the variance is infinite. What makes it infinite are
-draws far out, which this $q$ hardly ever makes. That is why a proposal should be
+the median run is about 0.6 nats low, and eight of ten lie between one nat low and
+0.2 nats high; nothing says that the variance is infinite. What makes it infinite
+are draws far out, which this $q$ hardly ever makes. That is why a proposal should be
 too wide rather than too narrow.
 """,
     ),
@@ -636,9 +644,9 @@ def log_q(out, z):
 ```
 
 with `loss = -log_q(encoder(x), z).mean()` and `torch.nn.Linear(32, 5)`. Trained
-for as long as the one of the chapter, it comes within 0.14 to 0.19 nats of the
-exact posterior (four seeds), where even a perfect encoder with one normal stays
-0.65 to 0.68 behind: it wins back 71 to 79 per cent of the approximation gap. At B
+for as long as the one of the chapter, it comes within 0.14 to 0.21 nats of the
+exact posterior (seven seeds), where even a perfect encoder with one normal stays
+0.65 to 0.68 behind: it wins back 69 to 79 per cent of the approximation gap. At B
 its means are near $\pm 1.25$, with nearly equal weights. The means have to start
 apart, or the two normals would stay together for ever; the random initial weights
 see to that. At C, three places explain the photograph, and two normals cannot have
@@ -682,8 +690,9 @@ QUESTIONS = [
         (
             Choice(
                 "log p(x), since p̂(x) is unbiased and errors average out.",
-                "The errors of p̂(x) do. After the logarithm, half the true value costs "
-                "more than half as much again brings, and no averaging undoes that.",
+                "The errors of p̂(x) do. Of their logarithms, that of 0.5 p(x) is 0.69 "
+                "too low and that of 1.5 p(x) only 0.41 too high; no averaging undoes "
+                "that.",
             ),
             Choice(
                 "A number above log p(x), because the logarithm is concave.",
@@ -721,9 +730,9 @@ QUESTIONS = [
         ),
     ),
     Question(
-        "An encoder outputs one mean and one variance. You make its network a hundred "
-        "times larger and train it until nothing improves. Which shortfall is certain "
-        "to remain?",
+        "For each photograph of the bead an encoder outputs one mean and one variance. "
+        "You make its network a hundred times larger and train it until nothing "
+        "improves. Which shortfall is certain to remain?",
         (
             Choice(
                 "None: a large network can represent any function of x.",
@@ -736,7 +745,7 @@ QUESTIONS = [
                 "compares with the best normal for each photograph.",
             ),
             Choice(
-                "The approximation gap, because the posterior is no normal.",
+                "The approximation gap, because not every posterior is normal.",
                 "Even the best normal for each photograph falls short of the exact "
                 "posterior. Only a richer family of q can close that gap.",
                 right=True,

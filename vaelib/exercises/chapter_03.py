@@ -312,18 +312,17 @@ losses = (fair_coin, loaded_coin, bits)
         reference=coin,
         discussion=r"""
 For a belief in 1/4. Fair truth, loaded belief: $\tfrac12\log\frac{1/2}{1/4} +
-\tfrac12\log\frac{1/2}{3/4} = \tfrac12\log 2 + \tfrac12\log\tfrac23 = \tfrac12
-\log\tfrac43 \approx 0.144$ nats.
+\tfrac12\log\frac{1/2}{3/4}$, which is $\tfrac12\log 2 + \tfrac12\log\tfrac23$ or
+$\tfrac12\log\tfrac43 \approx 0.144$ nats.
 
 Loaded truth, fair belief: $\tfrac14\log\tfrac12 + \tfrac34\log\tfrac32 \approx 0.131$
 nats. They differ: the divergence is not symmetric. In bits, divided by $\log 2$: 0.208
 and 0.189 a throw. You lose more in the first case, about 208 bits in 1,000 throws
 against 189.
 
-It is the same for every loaded coin. Who believes that something is rare which is not
-pays more than who believes that something is common which is not: let the belief in
-heads go to zero, and the first number grows without bound, while the second only tends
-to $\log 2$.
+It is the same for every loaded coin. To take what is common for rare costs more than to
+take what is rare for common: let the belief in heads go to zero, and the first number
+grows without bound, while the second only tends to $\log 2$.
 """,
         mistakes=(
             coin_symmetric,  # before the next, which has the same second number
@@ -349,10 +348,10 @@ to $\log 2$.
         points=1,
         task=r"""
 For unit normals, $\mathrm{KL}(\mathcal{N}(a, 1) \,\|\, \mathcal{N}(b, 1)) = (a-b)^2/2$.
-Go from $\mathcal{N}(0, 1)$ to $\mathcal{N}([[c]], 1)$: straight; over one stop
-$\mathcal{N}(b, 1)$, with the $b$ that makes the sum of the two divergences smallest;
-and in [[n]] equal steps, the divergences again added up. What does each way cost, in
-nats? Think about: is the detour longer, as it would be on a map?
+Go from $\mathcal{N}(0, 1)$ to $\mathcal{N}([[c]], 1)$: straight; with one stop on the
+way, $\mathcal{N}(b, 1)$, for the $b$ that makes the sum of the two divergences
+smallest; and in [[n]] equal steps, the divergences again added up. What does each way
+cost, in nats? Think about: is the detour longer, as it would be on a map?
 """,
         start="""
 straight = ...
@@ -471,7 +470,7 @@ $\tfrac12(\log\det D - \log\det\Sigma)$ is left. So
 `vaelib.kl_gaussian(zero, cov, zero, torch.diag(cov.diagonal()))` is an answer too.
 
 Additivity needs independence under *both*. This divergence between a joint and the
-product of its marginals has a name, total correlation; chapter 15 makes use of it.
+product of its marginals has a name, total correlation.
 """,
         mistakes=(
             marginals_only,
@@ -488,7 +487,7 @@ product of its marginals has a name, total correlation; chapter 15 makes use of 
     ),
     Exercise(
         name="kl-split",
-        title="Where the bell changes its mind (small project)",
+        title="Small project: where the bell changes its mind",
         kind="predict",
         points=4,
         task=r"""
@@ -575,7 +574,7 @@ QUESTIONS = [
             ),
             Choice(
                 "when something happens under q that p holds to be impossible",
-                "Yes: the surprise −log 0 is infinite, and it is met with a positive "
+                "The surprise −log 0 is infinite, and it is met with a positive "
                 "probability.",
                 right=True,
             ),
@@ -607,7 +606,7 @@ QUESTIONS = [
             ),
             Choice(
                 "a bell on one hump, with less uncertainty than there is",
-                "Yes: the hump that is left out is never visited, and forgetting it "
+                "The hump that is left out is never visited, and forgetting it "
                 "costs only about log 2.",
                 right=True,
             ),
@@ -620,7 +619,7 @@ QUESTIONS = [
             Choice(
                 "Nothing yet: q and p may be close, and the mean of 100 draws has an "
                 "error.",
-                "Yes: single terms have both signs. Look at the standard error, or "
+                "Single terms have both signs. Look at the standard error, or "
                 "use an estimator whose terms are never negative.",
                 right=True,
             ),
@@ -657,8 +656,7 @@ QUESTIONS = [
             ),
             Choice(
                 "it does not change",
-                "Yes: both densities are divided by 100, and the ratio stays what it "
-                "was.",
+                "Both densities are divided by 100, and the ratio stays what it was.",
                 right=True,
             ),
             Choice(

@@ -228,6 +228,18 @@ def without_noise():
     return {"b", "c"}
 
 
+def without_mean():
+    """Of (c): the log-likelihood of an image is a sum of many negative numbers. Is
+    their mean above it or below?
+    """
+    return {"a", "b"}
+
+
+def without_sign():
+    """Of (b): put in mu = 1 and sigma = 1. A divergence is never negative; is this?"""
+    return {"a", "c"}
+
+
 def only_sign():
     """A sign is not the only way to make a loss small by mistake. Look again at (a) and
     (c).
@@ -527,7 +539,8 @@ expect it to report too little uncertainty.
         kind="diagnose",
         points=2,
         task=r"""
-Someone trains a model with a known evidence and logs an "ELBO" *above* it. Which of
+Someone trains a model whose evidence $\log p_\theta(x)$ is known at every step, and
+logs an "ELBO" that lies *above* it, for the same model and the same data. Which of
 these can be the reason? Answer with a set of letters. Think about: how would you tell?
 
 - (a) One sample of $z$ was used for each datum, and a single datum was logged.
@@ -564,6 +577,8 @@ reasons = ...  # for instance {"a", "d"}
 """,
         mistakes=(
             without_noise,
+            without_mean,
+            without_sign,
             only_sign,
             with_overfitting,
             with_narrow_q,
@@ -631,7 +646,7 @@ climbed in turns. A VAE climbs the same objective with both feet at once.
     ),
     Exercise(
         name="elbo-mean-field",
-        title="A gap that cannot close (small project)",
+        title="Small project: a gap that cannot close",
         kind="derive",
         points=4,
         task=r"""
@@ -714,7 +729,7 @@ QUESTIONS = [
             ),
             Choice(
                 "KL(q(z|x) ‖ p(z|x)) has fallen by 2 nats",
-                "Yes: bound and gap add up to log p(x), which did not move. What one "
+                "Bound and gap add up to log p(x), which did not move. What one "
                 "gains the other loses.",
                 right=True,
             ),
@@ -731,7 +746,7 @@ QUESTIONS = [
         (
             Choice(
                 "log p(x) of A is at least −95 nats on average",
-                "Yes, and no more than that. B may have the higher evidence and a gap "
+                "That, and no more than that. B may have the higher evidence and a gap "
                 "that is larger still.",
                 right=True,
             ),
@@ -763,7 +778,7 @@ QUESTIONS = [
             ),
             Choice(
                 "wherever q puts its draws, it is proportional to the posterior",
-                "Yes: log w is log p(x) less log q(z|x)/p(z|x), so the ratio is "
+                "Here log w is log p(x) less log q(z|x)/p(z|x), so the ratio is "
                 "constant there. Of other places the draws say nothing.",
                 right=True,
             ),
@@ -790,7 +805,7 @@ QUESTIONS = [
             ),
             Choice(
                 "the bound itself: it is another one, at least as tight",
-                "Yes: Jensen's inequality loses less when the average inside the "
+                "Jensen's inequality loses less when the average inside the "
                 "logarithm varies less. Do not compare it with an ELBO of one draw.",
                 right=True,
             ),

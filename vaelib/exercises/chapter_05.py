@@ -227,8 +227,9 @@ def best_variance(rho):
 
 
 def marginal(rho):
-    """This is the variance of one coordinate when nothing is known of the other. The
-    fit is narrower: differentiate the divergence by s.
+    """This is the variance of one coordinate when nothing is known of the other, and
+    what the divergence the other way round would give. The fit is narrower:
+    differentiate the divergence from N(0, s^2 I) to r by s.
     """
     return sp.Integer(1)
 
@@ -238,9 +239,9 @@ def root(rho):
     return sp.sqrt(1 - rho**2)
 
 
-def other_way(rho):
-    """You minimised the divergence the other way round, or read the diagonal of the
-    inverse as a variance: it is a precision.
+def precision(rho):
+    """You read the diagonal of the inverse of Sigma as a variance: it is a precision,
+    one over the variance that is wanted.
     """
     return 1 / (1 - rho**2)
 
@@ -409,7 +410,7 @@ sigma = ...
         ),
         reference=a_negative_place,
         discussion=r"""
-Any $\sigma$ between 0.45 and 1 will do: at 0.8 the formula gives $-0.068$. Where
+Any $\sigma$ from 0.46 to just below 1 will do: at 0.8 the formula gives $-0.068$. Where
 $\sigma = 1$ both $\log\sigma$ and $\log\sigma^2$ vanish, so the prior cannot tell them
 apart. The derivative at $\mu = 0$ is $\sigma - \frac{1}{2\sigma}$, and it vanishes at
 $\sigma = 1/\sqrt2$, not at 1: a formula for a divergence must have zero *gradient* at
@@ -447,9 +448,8 @@ rho = sp.Symbol("rho", real=True)
 best_variance = ...
 """,
         hints=(
-            "The divergence between two normals in many dimensions has a trace and a "
-            "determinant. Only the trace and the determinant of the first depend on "
-            "s.",
+            "The divergence between two normals in many dimensions has a trace and two "
+            "determinants. Which of these depend on s?",
             r"$\operatorname{tr}(\Sigma^{-1} s^2 I) = s^2 \operatorname{tr}"
             r"\Sigma^{-1}$, and $\log\det(s^2 I) = 4 \log s$.",
         ),
@@ -459,12 +459,12 @@ What depends on $s$ is $\frac12\bigl(s^2 \operatorname{tr}\Sigma^{-1} - 4\log s\
 with $\operatorname{tr}\Sigma^{-1} = 2/(1-\rho^2)$; its derivative vanishes at
 $s^2 = 1 - \rho^2$. That is the variance of one coordinate when the *other is known*,
 not its variance 1. As $\rho \to 1$ the fit shrinks to a point. An encoder with a
-diagonal covariance understates its uncertainty for this reason; chapter 18 gives it
-more freedom. (The price of calling $r$ itself a standard normal is
+diagonal covariance understates its uncertainty for this reason; only a richer family
+of $q$ would mend it. (The price of calling $r$ itself a standard normal is
 $\mathrm{KL}(r \,\|\, \mathcal{N}(0, I)) = -\frac12 \log(1 - \rho^2)$: both marginals
 agree, and what is paid for is their mutual information.)
 """,
-        mistakes=(marginal, root, other_way),
+        mistakes=(marginal, root, precision),
         probe=probes.expression,
         given=correlations,
         values={"rho": sp.Symbol("rho", real=True)},
@@ -473,7 +473,7 @@ agree, and what is paid for is their mutual information.)
     ),
     Exercise(
         name="gaussian-kl-laplace",
-        title="Another prior (small project)",
+        title="Small project: another prior",
         kind="open",
         points=4,
         task=r"""
@@ -537,8 +537,8 @@ QUESTIONS = [
         ),
     ),
     Question(
-        "Somebody's divergence to the prior comes out at −3.1 nats. What can be said "
-        "at once?",
+        "Somebody's formula for the divergence to the prior, in μ and σ, comes out at "
+        "−3.1 nats. What can be said at once?",
         (
             Choice(
                 "The posterior is narrower than the prior",
@@ -553,8 +553,8 @@ QUESTIONS = [
             ),
             Choice(
                 "Too few samples were drawn",
-                "That may happen to an estimate by sampling; the closed form has no "
-                "samples, and is never negative.",
+                "A mean over samples may come out below zero by chance. A formula in "
+                "μ and σ has no samples, and no such excuse.",
             ),
         ),
     ),

@@ -259,8 +259,9 @@ compromise and squared errors like compromises. The other way it is caught. The 
 seven has a perfect first column and the worst second one.
 
 The copies are caught by neither distance. They have 0 where an honest generator has
-5 or so, and in the second column they are as good as unseen digits. A generator that
-replays its training set passes for a perfect model. The nats expose it: it gives
+5 or so, and in the second column they are as good as unseen digits. (Better, even: the
+unseen ones were a stretch of the data set, the copies a random choice.) A generator
+that replays its training set passes for a perfect model. The nats expose it: it gives
 probability to exact copies only, so $-\log p(x)$ of a new image is infinite. Theis, van
 den Oord and Bethge (2016) collect such examples.
 """,
@@ -348,7 +349,7 @@ best_variance = ...  # sigma^2, of h, beta and tau
             "its prior?",
             "The part of the KL that contains the variance v is "
             "½ (v/τ² − log v). The mean of (z − μ)² is v.",
-            "Set the derivative of ½ h v − ½ β (v/τ² − log v) by v to zero.",
+            "Differentiate ½ h v − ½ β (v/τ² − log v) by v. Where is that zero?",
         ),
         reference=width,
         values={
@@ -373,9 +374,9 @@ where $h - \beta/\tau^2 + \beta/v = 0$. For $h = 0$ the answer is $\tau^2$, the 
 own variance; for $\tau = 1$ it is the chapter's formula.
 
 Divide by $\tau^2$, the unit in which this plane is measured: $\sigma^2/\tau^2 =
-\beta/(\beta - h\tau^2)$. A decoder whose input is stretched by $\tau$ has $h$ smaller
-by $\tau^2$, so nothing has changed: the width of the prior only sets the scale of the
-plane, and one may as well take 1.
+\beta/(\beta - h\tau^2)$. A decoder whose input is stretched by $\tau$ has an $h$ that
+is $\tau^2$ times smaller, so nothing has changed: the width of the prior only sets the
+scale of the plane, and one may as well take 1.
 """,
     ),
     Exercise(
@@ -446,7 +447,7 @@ pictures by heart is the decoder, which nothing restrains.
     ),
     Exercise(
         name="ae-sixteen",
-        title="Sixteen numbers (small project)",
+        title="Small project: sixteen numbers",
         kind="open",
         points=4,
         task=r"""

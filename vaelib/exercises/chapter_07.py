@@ -616,9 +616,9 @@ $\mathbb{E}[f]$ by the mean is estimated by $k \cos(kz)$, pathwise, and by
 $\sin(kz)\,z/\sigma^2$, the score function without a baseline. Take $\sigma =
 [[sigma]]$.
 
-(a) For small $k$ the pathwise estimate has the smaller variance. From which $k$ on has
-the score function? Compute or measure; two digits will do. (b) At $k = 10$, how many
-times the variance of the score function is the pathwise one?
+(a) For small $k$ the pathwise estimate has the smaller variance. From which $k$ on does
+the score function have it? Compute or measure; two digits will do. (b) At $k = 10$, how
+many times the variance of the score function is the pathwise one?
 """,
         start="""
 crossing = ...  # (a), the k where the variances are equal
@@ -660,7 +660,7 @@ times within one $\sigma$ would be such an $f$.
     ),
     Exercise(
         name="reparam-gumbel",
-        title="A discrete code, softened (small project)",
+        title="Small project: a discrete code, softened",
         kind="open",
         points=4,
         task=r"""

@@ -476,8 +476,8 @@ For $s = 0.1$ one needs $\beta = 2s^2 = 0.02$ and so the weight $0.02/D$.
 
 Images of $64 \times 64$ and the weight 0.00025 are what its users' settings have. Then
 $D = 12288$ and $\beta = 3.07$: that small number is *not* a weak KL. The noise is $s =
-1.24$, more than the whole range from black to white. For $s = 0.1$ the weight would be
-$1.6 \cdot 10^{-6}$.
+1.24$, more than the whole range from black, 0, to white, 1. For $s = 0.1$ the weight
+would be $1.6 \cdot 10^{-6}$.
 
 ```python
 pixels = 3 * 64 * 64
@@ -637,7 +637,7 @@ the constant is for.
     ),
     Exercise(
         name="likelihoods-bits",
-        title="The continuous Bernoulli in bits (small project)",
+        title="Small project: the continuous Bernoulli in bits",
         kind="implement",
         points=4,
         task=r"""
@@ -783,7 +783,8 @@ QUESTIONS = [
         ),
     ),
     Question(
-        "Cross-entropy is used on grey pixels. What is missing from a likelihood?",
+        "Cross-entropy is used on grey pixels, as if it were minus a log-likelihood. "
+        "What does it lack to be one?",
         (
             Choice(
                 "Nothing: the formula takes x = 0.4 as gladly as x = 1.",

@@ -527,7 +527,7 @@ half mostly passes, at 4.5 to 5.5 nats, and so does training twice as long.
     ),
     Exercise(
         name="training-gap",
-        title="The gap, measured (small project)",
+        title="Small project: the gap, measured",
         kind="open",
         points=4,
         task=r"""
@@ -544,12 +544,17 @@ have the largest gaps?
             "low on average? See Jensen's inequality.",
         ),
         discussion=r"""
-`estimate = vaelib.log_likelihood(vae, data.test.x[:100], samples=1000)`, and
-`estimate.mean - vae.elbo(data.test.x[:100]).value.mean()` is a gap of several nats. The
-effective number of samples is small: on MNIST half of the images have fewer than about
-ten of 1000, and a standard error above 0.3 nats. So the estimates are noisy and still
-low, and the true gap is larger. The largest gaps belong to unusual digits, for which
-one Gaussian, chosen in one pass of a network, fits the posterior badly.
+```python
+x = data.test.x[:100]
+estimate = vaelib.log_likelihood(vae, x, samples=1000)
+print(estimate.mean - vae.elbo(x).value.mean())
+```
+
+This is a gap of several nats. The effective number of samples is small: on MNIST half
+of the images have fewer than about ten of 1000, and a standard error above 0.3 nats. So
+the estimates are noisy and still low, and the true gap is larger. The largest gaps
+belong to unusual digits, for which one Gaussian, chosen in one pass of a network, fits
+the posterior badly.
 """,
         rubric=(
             (1, "The gap on 100 test images, several nats, with its noise."),

@@ -490,7 +490,7 @@ $\log 10 = 2.3$ nats; the code has more to say.
     ),
     Exercise(
         name="latent-prior",
-        title="A better prior (small project)",
+        title="Small project: a better prior",
         kind="open",
         points=4,
         task=r"""

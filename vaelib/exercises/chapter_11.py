@@ -429,8 +429,7 @@ print(torch.linalg.svdvals(fixed.decoder.W.detach()))
 With 0.25 our run printed five lengths within 0.01 of these, and three of about 0.01.
 The model has collapsed in three dimensions, and the *likelihood* asked for it, not the
 bound, not the encoder and not the optimiser: $\log p$ itself has its maximum there.
-Learn $\sigma$, and they come back. This is the argument of Lucas and others (2019);
-chapter 13 takes it to deep models.
+Learn $\sigma$, and they come back. This is the argument of Lucas and others (2019).
 """,
         mistakes=(squares, with_the_noise, against_the_deviation, all_of_them),
         probe=probes.numbers,
@@ -447,10 +446,11 @@ chapter 13 takes it to deep models.
         points=2,
         task=r"""
 PCA is often advised as a guide in choosing the latent dimension. Suppose we had only
-the first [[images]] images of the digits. Plot the exact mean $\log p(x)$ of the
-library's `LinearGaussian.maximum_likelihood(few, d)` on these images and on the test
-images, for $d$ from 1 to [[largest]]; the model's `log_evidence` has it. Guess the
-curves first. Which $d$ is best by either? Put in the two numbers.
+the first [[images]] images of the digits, `few`. Fit the library's `LinearGaussian` to
+them, by its `maximum_likelihood(few, d)`, for $d$ from 1 to [[largest]]. Plot the exact
+mean $\log p(x)$ against $d$, which the model's `log_evidence` gives: on these images,
+and on the test images, `new`. Guess the curves first. Which $d$ is the best on `few`,
+and which on `new`?
 """,
         start="""
 data = vaelib.load("digits8")
@@ -543,7 +543,7 @@ family of $q$, or another decoder.
     ),
     Exercise(
         name="known-em",
-        title="Climb in turns, again (small project)",
+        title="Small project: climb in turns, again",
         kind="implement",
         points=4,
         task=r"""
@@ -672,8 +672,7 @@ QUESTIONS = [
         (
             Choice(
                 "The likelihood is largest there",
-                "It is the same for every rotation: W enters through WW<sup>T</sup> "
-                "only.",
+                "It is the same for every rotation: W enters through WWᵀ only.",
             ),
             Choice(
                 "The prior N(0, I) has independent dimensions",
@@ -689,12 +688,12 @@ QUESTIONS = [
         ),
     ),
     Question(
-        "Of two encoders with the exact mean, one has the variances that are best for "
-        "the ELBO, one is wider by a fifth. Which gives the tighter bound with K = 256 "
-        "samples?",
+        "In this chapter’s example two encoders have the exact mean. One has the "
+        "variances that are best for the ELBO, the other is wider by a fifth. Which "
+        "gives the tighter bound with K = 256 samples?",
         (
             Choice(
-                "The wider one, in this chapter’s example",
+                "The wider one",
                 "Its weights have a finite variance, so its gap falls like χ²/2K. The "
                 "narrow one has rare, enormous weights, and falls more slowly.",
                 right=True,

@@ -155,12 +155,12 @@ EXERCISES = [
         task=r"""
 In
 [autonomousvision/sledge, issue 4](https://github.com/autonomousvision/sledge/issues/4)
-the two arguments of the cross-entropy had changed places:
-`binary_cross_entropy_with_logits(x, logits, reduction="none")`. Put it into
-`clinic.healthy`, and predict which of the five examinations of `clinic.examine` fail:
-give the set of their names. Think about: what does this reward the decoder for, on a
-white pixel and on a black one, and what do `clinic.examine` and `clinic.train` make of
-it?
+the two arguments of the cross-entropy had changed places: in the place of
+`(logits, x, reduction="none")`, `binary_cross_entropy_with_logits` got
+`(x, logits, reduction="none")`. Put that into `clinic.healthy`, and predict which of
+the five examinations of `clinic.examine` fail: give the set of their names. Think
+about: what does this reward the decoder for, on a white pixel and on a black one, and
+what do `clinic.examine` and `clinic.train` make of it?
 """,
         start="""
 from vaelib import clinic
@@ -331,7 +331,7 @@ QUESTIONS = [
             ),
             Choice(
                 "The cross-entropy is a mean over the pixels; see what the KL weighs.",
-                "Just so: 0.69 is log 2, once. Beside such a mean an ordinary KL "
+                "0.69 is log 2, once. Beside such a mean an ordinary KL "
                 "weighs 784 times too much, and the model collapses.",
                 right=True,
             ),

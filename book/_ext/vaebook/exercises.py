@@ -40,9 +40,10 @@ INTRODUCTION = """\
 ## Exercises
 
 The questions first. Then the tasks: in the chapter's notebook, write your answer into
-the cell under a task and run it. It says what is right, and often the name of the
-mistake; `ex("...").hint()`, with the name that stands in the cell, gives a hint. In a
-notebook of your own, begin with `from vaelib.exercises import ex`."""
+the cell under a task and run it. The check says what is right and what is not, and
+often names the mistake; `ex("...").hint()`, with the name that stands in the cell,
+gives a hint. In a notebook of your own, begin with
+`from vaelib.exercises import ex`."""
 QUIZ = """\
 from vaelib.exercises import ex, quiz
 
