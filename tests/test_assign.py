@@ -69,6 +69,13 @@ def test_each_student_gets_other_numbers(tmp_path):
     emile = cells(tmp_path / "week3-Émile.ipynb")["try-gaussian-kl-by-hand"]
     seeds = assignment.read(tmp_path / "week3.toml").variants
     assert sorted(seeds.values()) == ["Ada L.", "Émile"]
+    variants = tmp_path / "week3-variants.csv"
+    text = variants.read_text("utf-8") + ",\n"  # an empty row, as spreadsheets leave it
+    variants.write_text(text)
+    assert assignment.read(tmp_path / "week3.toml").variants == seeds
+    variants.write_text(text.replace("Émile,", "Émile,no"))
+    with pytest.raises(ValueError, match=r"csv, row 3, gives Émile the seed 'no"):
+        assignment.read(tmp_path / "week3.toml")
     for text, student in ((ada, "Ada L."), (emile, "Émile")):
         seed = int(re.search(r", (\d+)\)\.check", text)[1])
         assert seeds[seed] == student
@@ -86,7 +93,7 @@ def test_a_roster_as_spreadsheets_save_it(tmp_path, capsys, separator):
     assert sorted(seeds.values()) == ["Jürgen", "Zoë"]
     place.write_text(text + f"3{separator}Zoë\n", encoding="utf-8")
     assert assign.main([str(tmp_path / "week3"), *asked]) == 1
-    assert "names Zoë twice" in capsys.readouterr().err
+    assert "names Zoë twice, in the rows 3 and 4" in capsys.readouterr().err
 
 
 def test_the_name_may_have_an_ending_and_points_be_many(tmp_path, capsys):
@@ -149,7 +156,7 @@ def test_what_cannot_be_made_gets_a_sentence(tmp_path, capsys, asked, sentence):
     assert not list(tmp_path.iterdir())
 
 
-def test_the_exercise_of_the_guide_works(tmp_path):
+def test_the_exercise_of_the_guide_works(tmp_path, monkeypatch):
     """What the instructors' page prints can be saved and used."""
     blocks = re.findall(r"^```python\n(.*?)^```", GUIDE.read_text("utf-8"), re.M | re.S)
     (block,) = [block for block in blocks if "EXERCISES = [" in block]
@@ -161,11 +168,13 @@ def test_the_exercise_of_the_guide_works(tmp_path):
             report = one.check(one.as_answer(mistake))
             assert report.text == sentence(mistake) and not report.passed
     assert own[1].values != own[1].variant(17).values
-    make(tmp_path, "--exercises-from", str(tmp_path / "private.py"))
+    monkeypatch.chdir(tmp_path)
+    make(Path("weeks"), "--exercises-from", "private.py")
     for one in own:
-        found = cells(tmp_path / "week3.ipynb")[f"try-{one.name}"]
-        assert "check" not in found and found.endswith("...")
-    assert assignment.read(tmp_path / "week3.toml").private == {o.name for o in own}
+        found = cells(Path("weeks/week3.ipynb"))[f"try-{one.name}"]
+        start, never = found.split("\n\nif False:")  # no check: a sign for the grader
+        assert start.endswith("...") and f'ex("{one.name}").check(' in never
+    assert assignment.read(Path("weeks/week3.toml")).private == {o.name for o in own}
 
 
 def test_names_in_the_guide_exist():
@@ -229,6 +238,10 @@ def test_a_source_for_nbgrader(tmp_path):
     assert "**Not yet**" in autograded.read_text("utf-8")  # the check is seen
 
 
-def test_says_why_there_is_no_sandbox(monkeypatch):
-    monkeypatch.setenv("PATH", "/nowhere")
-    assert "bubblewrap" in available()
+def test_says_why_there_is_no_sandbox(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "which is missing here" in available()
+    old = tmp_path / "bwrap"
+    old.write_text("#!/bin/sh\necho 'bwrap: Unknown option $1' >&2\nexit 1\n")
+    old.chmod(0o755)
+    assert "Unknown option" in available() and "0.8 or newer" in available()

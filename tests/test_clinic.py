@@ -144,13 +144,13 @@ def test_a_patient_is_complete(one):
 
 @each
 def test_an_answer_is_asked_in_one_place_and_judged_in_another(one):
-    for seed in (1, 2):
-        given = pickle.loads(pickle.dumps(one.draw(seed)))
-        probe = pickle.loads(pickle.dumps(one.probe))
-        for answer, score in ((one.reference, one.points), (one.broken, 0)):
-            out = probe(answer, given)
-            assert all(type(tensor) is torch.Tensor for tensor in out.values())
-            assert one.judge(out, seed).score == score
+    seed = 1
+    given = pickle.loads(pickle.dumps(one.draw(seed)))
+    probe = pickle.loads(pickle.dumps(one.probe))
+    for answer, score in ((one.reference, one.points), (one.broken, 0)):
+        out = probe(answer, given)
+        assert all(type(tensor) is torch.Tensor for tensor in out.values())
+        assert one.judge(out, seed).score == score
 
 
 @each
@@ -213,9 +213,12 @@ def at_the_draw(q, prior, z):
     return q.log_prob(z) - prior.log_prob(z)
 
 
+def test_other_noise_is_as_right():
+    assert clinic.check("B", with_distributions(1.0, in_closed_form)).passed
+
+
 @pytest.mark.parametrize("beta", [0.99, 0.999, 1.001, 1.01])
 def test_a_weight_near_one_is_seen_beside_the_coin(beta):
-    assert clinic.check("B", with_distributions(1.0, in_closed_form)).passed
     loss = with_distributions(beta, in_closed_form)
     for answer in (loss, summed(loss)):
         assert clinic.check("B", answer).outcome == "not yet"
@@ -227,15 +230,18 @@ def test_a_kl_estimated_at_the_draw_is_right_on_average():
     for answer in (right, summed(right)):
         report = clinic.check("B", answer)
         assert report.passed and "give or take" in repr(report)
+    offset = clinic.examine(lambda net, x: right(net, x) + 1)
+    assert {"ignorance", "price"} <= set(offset.failed)
     for beta in (-1.0, 0.9, 2.0):
         report = clinic.check("B", with_distributions(beta, at_the_draw))
         assert "FAIL  price" in repr(report)
 
 
-def test_other_noise_does_not_excuse_another_value():
+@pytest.mark.parametrize("loud", [0, 100])
+def test_other_noise_does_not_excuse_another_value(loud):
     def higher(net, x):
-        torch.randn(1)
-        return clinic.healthy(net, x) + (0 if isinstance(net, clinic.Phantom) else 2)
+        more = 2 + loud * torch.randn(())
+        return clinic.healthy(net, x) + (0 if isinstance(net, clinic.Phantom) else more)
 
     report = clinic.check("A", higher)
     failed = [found.text for found in report.findings if not found.ok]
@@ -294,6 +300,8 @@ def test_a_patient_is_admitted_in_a_few_lines():
 
 
 LOUD = "ABCDE"  # these need a third of the steps to show what they have
+# One process trains, so that the healthy are trained once, and torch.optim loaded once.
+in_one_process = pytest.mark.xdist_group("ward")
 
 
 @cache
@@ -302,7 +310,7 @@ def admitted(bed):
     loss = clinic.healthy if bed == "healthy" else PATIENTS[bed].broken
     x, test = data.train.x[: 1000 if bed in LOUD else 3000], data.test.x[:200]
     net, curve = clinic.train(loss, x)
-    terms = vaelib.evaluate(net.vae, test)
+    terms = vaelib.evaluate(net.vae, test.repeat(10, 1, 1, 1))  # the mean of ten draws
     says = clinic.report(loss, net, test)
     if bed == "healthy":
         flattered = clinic.report(PATIENTS["K"].broken, net, test)
@@ -310,6 +318,7 @@ def admitted(bed):
     return curve, says, -terms["elbo"], terms["kl"], clinic.swap(net, test)
 
 
+@in_one_process
 def test_the_batches_do_not_depend_on_the_noise_a_loss_draws():
     x = torch.rand(200, *clinic.SHAPE, generator=torch.Generator().manual_seed(0))
 
@@ -327,6 +336,7 @@ def test_the_batches_do_not_depend_on_the_noise_a_loss_draws():
     assert torch.equal(seen_by(0), seen_by(1000))
 
 
+@in_one_process
 def test_training_is_reproducible_from_the_seed():
     x = torch.rand(200, *clinic.SHAPE, generator=torch.Generator().manual_seed(0))
     first, curve = clinic.train(clinic.healthy, x, epochs=1)
@@ -341,12 +351,14 @@ def test_training_is_reproducible_from_the_seed():
     assert not first.training  # as it was
 
 
+@in_one_process
 def test_the_healthy_are_well():
     curve, says, right, kl, swap = admitted("healthy")
     assert curve[0] == pytest.approx(784 * math.log(2), rel=0.03)
     assert abs(says - right) < 1.5 and kl > 5 and swap > 50
 
 
+@in_one_process
 def test_collapsed():
     for bed in "AE":
         _, _, right, kl, swap = admitted(bed)
@@ -355,32 +367,37 @@ def test_collapsed():
     assert admitted("A")[0][0] == pytest.approx(math.log(2), rel=0.1)
 
 
+@in_one_process
 def test_running_away():
     for bed in "BD":
         assert min(admitted(bed)[0]) < -1e4
 
 
+@in_one_process
 def test_stuck_at_the_coin():
     assert min(admitted("C")[0]) > 500
 
 
+@in_one_process
 def test_crippled_or_unweighed():
     assert admitted("F")[1] > admitted("healthy")[1] + 5
     assert admitted("G")[3] > 2.5 * admitted("healthy")[3]
 
 
+@in_one_process
 def test_silent():
     healthy = admitted("healthy")
     for bed in "HJ":
         curve, says, right, kl, swap = admitted(bed)
         assert curve[-1] < 0.4 * curve[0] and kl > 5 and swap > 50
         assert abs(says - healthy[1]) < 15
-    assert admitted("H")[2] - admitted("H")[1] > 2
+    assert admitted("H")[2] - admitted("H")[1] > 1.5
     assert admitted("J")[1] - admitted("J")[2] > 0.5
     assert admitted("I")[1] < healthy[1] - 8  # too good
     assert admitted("I")[2] > admitted("I")[1] + 30
 
 
+@in_one_process
 def test_a_loss_that_is_not_finite_ends_the_training():
     x = torch.rand(400, *clinic.SHAPE)
     _, curve = clinic.train(lambda net, x: clinic.healthy(net, x) * math.nan, x)
@@ -392,6 +409,9 @@ def test_pictures_come_in_pairs():
     x = torch.rand(3, *clinic.SHAPE)
     shown = clinic.pictures(clinic.healthy, net, x)
     assert shown.shape == (6, *clinic.SHAPE) and 0 <= shown.min() <= shown.max() <= 1
+    others = clinic.pictures(clinic.healthy, net, 1 - x)
+    same = [torch.equal(one, other) for one, other in zip(shown, others, strict=True)]
+    assert same == 3 * [False] + 3 * [True]  # samples do not depend on the images
 
 
 # The chapter.

@@ -16,9 +16,13 @@ import pytest
 from vaelib import assign, grade
 from vaelib.exercises import ex
 from vaelib.exercises.exercise import index
-from vaelib.grading import marking, sandbox, submissions, tables
-from vaelib.grading.assignment import from_file
-from vaelib.grading.assignment import read as read_assignment
+from vaelib.grading import (
+    assignment,
+    marking,
+    sandbox,
+    submissions,
+    tables,
+)
 from vaelib.grading.slices import code_cells, parse, program
 from vaelib.grading.submissions import Submission, find
 
@@ -27,6 +31,7 @@ REQUIRED = os.environ.get("VAEBOOK_REQUIRE_SITE") == "1"
 sandboxed = pytest.mark.skipif(
     bool(MISSING) and not REQUIRED, reason=f"NOT TESTED: {MISSING}"
 )
+in_one_process = pytest.mark.xdist_group("class")  # which is graded once
 EXERCISES = ["gaussian-kl-by-hand", "gaussian-kl"]
 BY_HAND = """\
 there, back = 1.307, 0.443
@@ -129,7 +134,7 @@ CLASS = {
         0,
         "The sign is turned over",
     ),
-    "Loop": ("week.ipynb", hostile("while True: pass"), 0, "stopped after 5 seconds"),
+    "Loop": ("week.ipynb", hostile("while True: pass"), 0, "stopped after 3 seconds"),
     "Memory": ("week.ipynb", hostile("torch.ones(10**10)"), 0, "more memory"),
     "Hoarder": (
         "week.ipynb",
@@ -140,7 +145,7 @@ CLASS = {
     "Forks": ("week.ipynb", hostile("while True: os.fork()"), 0, ""),
     "Exit": ("week.ipynb", hostile("os._exit(0)"), 0, "without an answer"),
     "Killer": ("week.ipynb", hostile("os.kill(os.getppid(), 9)"), 0, "It ended the"),
-    "Forger": ("week.ipynb", hostile(FORGERY), 0, ""),
+    "Forger": ("week.ipynb", hostile(FORGERY), 0, "It ended the"),
     "Patcher": ("week.ipynb", hostile(PATCHES), 0, ""),
     "Spy": ("week.ipynb", hostile(LOOK), 0, "ValueError: []"),
     "Caller": (
@@ -182,7 +187,7 @@ def course(tmp_path_factory):
     folder = tmp_path_factory.mktemp("course")
     assign.main([str(folder / "week"), "--exercises", *EXERCISES])
     place = folder / "week.toml"
-    place.write_text(place.read_text().replace("seconds = 20", "seconds = 5"))
+    place.write_text(place.read_text().replace("seconds = 20", "seconds = 3"))
     for number, (student, (file, content, *_)) in enumerate(CLASS.items()):
         # As Moodle names them.
         theirs = folder / "handed-in" / f"{student}_{number}_assignsubmission_file_"
@@ -213,6 +218,7 @@ def graded(course):
 
 
 @sandboxed
+@in_one_process
 @pytest.mark.parametrize("student", CLASS)
 def test_each_gets_what_is_due(graded, student):
     _, _, points, sentence = CLASS[student]
@@ -229,6 +235,7 @@ def test_each_gets_what_is_due(graded, student):
 
 
 @sandboxed
+@in_one_process
 def test_nothing_leaks_and_nothing_is_left(graded):
     secret = (graded / "week.secret").read_text().strip()
     assert (graded / "week.secret").stat().st_mode & 0o077 == 0
@@ -256,6 +263,7 @@ def test_an_archive_of_moodle_gets_its_points(course, tmp_path):
 
 
 @sandboxed
+@in_one_process
 def test_gradescope_gets_its_file(graded):
     result = json.loads((graded / "graded/gradescope/Flipped.json").read_text("utf-8"))
     assert [t["score"] for t in result["tests"]] == [1, 0]
@@ -264,6 +272,7 @@ def test_gradescope_gets_its_file(graded):
 
 
 @sandboxed
+@in_one_process
 def test_nothing_is_done_twice(graded, monkeypatch):
     before = (graded / "graded" / "grades.csv").read_bytes()
     monkeypatch.setattr(sandbox, "run", None)  # would fail
@@ -277,7 +286,11 @@ def test_ctrl_c_keeps_what_is_done(course, tmp_path):
     command = [sys.executable, "-m", "vaelib.grade", str(course / "handed-in")]
     command += ["--assignment", str(course / "week.toml"), "--out", str(out)]
     process = subprocess.Popen(
-        [*command, "--jobs", "1"], stderr=subprocess.PIPE, text=True
+        [*command, "--jobs", "1"],
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell has its background jobs ignore Ctrl-C, and that is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     remembered = out / ".remembered"
     while len(list(remembered.glob("*.json"))) < 2:
@@ -323,18 +336,30 @@ def test_a_wrong_assignment_gets_a_sentence(tmp_path, capsys, text, sentence):
     assert sentence in capsys.readouterr().err
 
 
+def test_a_secret_and_a_probe_that_cannot_be_used_get_a_sentence(tmp_path):
+    (tmp_path / "week.secret").write_text("\n")
+    with pytest.raises(ValueError, match="holds no secret"):
+        assignment.secret(tmp_path / "week.toml")
+    place = tmp_path / "mine.py"
+    place.write_text(PRIVATE.replace("probe=probes.numbers", "probe=half"))
+    with pytest.raises(ValueError, match="probe of 'sum' is half of mine.py"):
+        assignment.from_file(place)
+
+
 def test_only_what_an_answer_needs_is_run():
     cells = [
-        "import torch, math\nimport antigravity",
+        "import torch, math\nimport antigravity\nfrom numpy import *",
         "data = load()\nfor epoch in range(10**9):\n    pass",
-        "scale = 2\nscale += 1\ntable = []\ntable.append(scale)\nprint(table)",
+        "scale = 2\nscale += 1\ntable = []\ntable.append(scale)\nprint(table)\n"
+        "sort(table)",
         'def kl(a):\n    return helper(a) * table[0]\n\nex("gaussian-kl").check(kl)',
         "scale = 100\n\ndef helper(a):\n    return math.log(a)",
     ]
     found = program(cells, "gaussian-kl", "kl")
     lines = [s.node.lineno for s in found.statements]
     chosen = [(s.cell, line) for s, line in zip(found.statements, lines, strict=True)]
-    assert chosen == [(0, 1), (2, 1), (2, 2), (2, 3), (2, 4), (3, 1), (4, 3)]
+    due = [(0, 1), (0, 3), (2, 1), (2, 2), (2, 3), (2, 4), (2, 6), (3, 1), (4, 3)]
+    assert chosen == due
 
 
 def test_the_answer_is_what_its_check_names():
@@ -344,6 +369,17 @@ def test_the_answer_is_what_its_check_names():
     found = program(cells, "none", "kl")
     assert (found.answer, found.seed, found.statements[-1].cell) == ("kl", None, 1)
     assert program(cells, "none", "nothing") is None
+    copies = [f'kl = {n}\nex("a").check(kl)' for n in (1, 2, "...")]
+    assert program(copies, "a", "kl").statements[-1].cell == 1
+    assert program([BLANK], "gaussian-kl", "kl").blank
+
+
+def test_two_answers_of_one_name_are_told_apart_by_their_checks():
+    """Those that never run, too: exercises of one's own have no others."""
+    cells = [f'half = {n}\n\nif False:\n    ex("{n}").check(half)' for n in (1, 2)]
+    for n, name in enumerate("12"):
+        found = program(cells, name, "half")
+        assert max(s.cell for s in found.statements) == n
 
 
 def test_cells_of_any_form_are_read():
@@ -423,12 +459,13 @@ def test_exercises_and_variants_of_ones_own(tmp_path, capsys):
         one = ex("gaussian-kl-by-hand", seeds[theirs])
         for cell in made["cells"]:
             if cell["id"] == "try-half":
-                assert "check" not in "".join(cell["source"])  # it is private
-                cell["source"] = "def half(x):\n    return x / 2"
+                assert "if False" in "".join(cell["source"])  # it is private
+                by = {"ada": "/", "bob": "*"}[student]
+                cell["source"] = f"def half(x):\n    return x {by} 2"
             if cell["id"] == "try-sum":
                 start, never = "".join(cell["source"]).split("\n", 1)
                 assert "\nif False:" in never and start == "total = ..."
-                private = index(from_file(tmp_path / "mine.py"))["sum"]
+                private = index(assignment.from_file(tmp_path / "mine.py"))["sum"]
                 a, b = private.variant(seeds[theirs]).values.values()
                 cell["source"] = f"total = {a} + {b}\n{never}"
             if cell["id"] == "try-gaussian-kl-by-hand":
@@ -449,6 +486,8 @@ def test_exercises_and_variants_of_ones_own(tmp_path, capsys):
     assert ada["gaussian-kl-laplace"] == ""
     assert ada["notes"] == "The same variant as bob."
     assert "that ada was given" in bob["notes"]
+    page = (tmp_path / "g" / "feedback" / "bob.md").read_text("utf-8")
+    assert "You doubled." in page and "hint()" not in page  # ex() does not know it
     # A person reads the open answers, writes points into the table, grades again.
     table = (tmp_path / "g" / "to_read.csv").read_text("utf-8")
     assert "At 1.25." in table
@@ -547,6 +586,18 @@ def test_an_archive_of_a_class(tmp_path, names, expected):
     assert len(found) == len(set(names)) if expected is None else found == expected
 
 
+def test_a_name_is_the_same_however_it_is_encoded(tmp_path):
+    """As macOS takes letters apart, and as archives that do not say UTF-8."""
+    names = ["Ada/w.ipynb", "J__rgen/w.ipynb"]
+    archive(tmp_path / "mac.zip", [n.replace("__", "u\u0308") for n in names])
+    unmarked = zipped({name: answered() for name in names})
+    unmarked = unmarked.replace(b"J__rgen", "Jürgen".encode())
+    (tmp_path / "unmarked.zip").write_bytes(unmarked)
+    for name in ("mac.zip", "unmarked.zip"):
+        students = [student for student, *_ in who(tmp_path / name)]
+        assert students == ["Ada", "Jürgen"]
+
+
 def test_archives_of_students_are_not_classes(tmp_path):
     for name in ("ada", "bob"):
         archive(tmp_path / f"{name}.zip", ["w.ipynb", "old/w.ipynb"])
@@ -607,14 +658,20 @@ def test_whose_variant_it_is(student, owner, others, said):
 
 @pytest.fixture
 def played(monkeypatch):
-    """Submissions are a JSON object: exercise -> text, [seed], or why it failed."""
+    """Submissions are a JSON object: exercise -> text, [seed], or why it failed.
+
+    "exercise, again" is what comes out where all of the notebook is run.
+    """
     runs = []
 
     def run(text, asked, *_):
         runs.append(text)
         said, outcomes = json.loads(text), []
         for question in asked:
-            name, answer = question["name"], said.get(question["name"])
+            name = question["name"]
+            answer = said.get(name)
+            if question.get("everything"):
+                answer = said.get(f"{name}, again", answer)
             if answer is None:
                 outcomes.append(sandbox.Outcome("blank"))
             elif name.endswith("laplace"):
@@ -729,6 +786,25 @@ def test_an_interruption_makes_no_table_shorter(small, monkeypatch):
     assert [row["points"] for row in small.table("to_read.csv")][:2] == ["", "2"]
 
 
+def test_a_second_ctrl_c_ends_it_in_a_sentence(small, monkeypatch, capsys):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    def stop_once():
+        if len(stops) == 0:
+            stops.append("interrupted")
+            raise KeyboardInterrupt
+        stops.append("done")
+
+    stops = []
+    monkeypatch.setattr(grade, "mark", lambda *_: None)  # no thread outlives the test
+    monkeypatch.setattr(grade, "as_completed", stop)
+    monkeypatch.setattr(sandbox, "stop_all", stop_once)
+    assert small.grade() == 130
+    assert "goes on from here" in capsys.readouterr().err
+    assert stops == ["interrupted", "done"]  # no sandbox is left to itself
+
+
 def test_other_points_run_nothing_again(small, played):
     small.grade()
     assert len(played) == 2
@@ -737,6 +813,36 @@ def test_other_points_run_nothing_again(small, played):
     small.grade()
     assert len(played) == 2
     assert small.table()[0]["gaussian-kl-by-hand"] == "2000"  # and not 2e+03
+
+
+def test_what_a_report_depends_on_is_run_again(small, played, monkeypatch):
+    small.hands_in("Ada_2")
+    assert small.grade() == 0 and len(played) == 2
+    place = small.folder / "week.toml"
+    for n, (old, new) in enumerate(
+        (("seconds = 20", "seconds = 9"), ("memory_gb = 2", "memory_gb = 1")), 2
+    ):
+        place.write_text(place.read_text().replace(old, new))
+        assert small.grade() == 0 and len(played) == 2 * n
+    place.with_suffix(".secret").write_text("another secret")
+    assert small.grade() == 0 and len(played) == 8
+    (small.folder / "v.csv").write_text("student,seed\nAda,17\n")
+    place.write_text(f"variants = 'v.csv'\n{place.read_text()}")
+    small.grade()
+    assert len(played) == 10
+    monkeypatch.setattr(assignment, "fingerprint", lambda files: "other exercises")
+    small.grade()
+    assert len(played) == 12
+
+
+def test_a_second_run_can_only_help(small):
+    error = "It raises NameError: half"
+    for student, again in (("Ada_1", []), ("Ada_2", "It was stopped.")):
+        answers = {"gaussian_kl_by_hand": error, "gaussian_kl_by_hand, again": again}
+        small.hands_in(student, **answers)
+    small.grade()
+    assert [row["gaussian-kl-by-hand"] for row in small.table()] == ["1", "0"]
+    assert error in (small.graded / "feedback" / "Ada-2.md").read_text("utf-8")
 
 
 def test_a_table_as_spreadsheets_save_it(small, capsys):
@@ -756,13 +862,13 @@ def test_a_table_as_spreadsheets_save_it(small, capsys):
     assert "(2.5 of 4 points). Schön" in page
     results = json.loads((small.graded / "gradescope/Ada-1.json").read_text("utf-8"))
     assert [test.get("status") for test in results["tests"]] == ["passed", None]
-    for wrong, sentence in (("x", "gives Ada 'x' points"), ("9", "which has 4")):
-        place.unlink()
+    blank = [""] * len(found[0])  # says nothing, but counts in the spreadsheet
+    for wrong in ("x", "9", "-1", "nan"):
         found[0]["points"] = wrong
-        rows = [list(found[0]), *(list(row.values()) for row in found)]
+        rows = [list(found[0]), blank, *(list(row.values()) for row in found)]
         place.write_text(tables.table(rows), encoding="utf-8")
         assert small.grade() == 1
-        assert sentence in capsys.readouterr().err
+        assert f"row 3, gives Ada '{wrong}' points" in capsys.readouterr().err
 
 
 def test_notes_for_the_teacher_stay_with_the_teacher(tmp_path, monkeypatch, played):
@@ -788,7 +894,7 @@ def test_notes_for_the_teacher_stay_with_the_teacher(tmp_path, monkeypatch, play
     (tmp_path / "roster.csv").write_text("student\nZoe\nBob\n")
     Course(tmp_path, "gaussian-kl-by-hand", *roster)
     assert set(seeds.items()) < {
-        (s, n) for n, s in read_assignment(tmp_path / "week.toml").variants.items()
+        (s, n) for n, s in assignment.read(tmp_path / "week.toml").variants.items()
     }
 
 
@@ -843,6 +949,41 @@ def test_bombs_are_not_unpacked(tmp_path):
     (tmp_path / "ann.zip").write_bytes(many)
     ann, _ = submissions.find([tmp_path])
     assert not ann.notebooks and "more than 20,000 files" in ann.problems[0]
+    deep = zipped({"w.ipynb": b"{}"})
+    for _ in range(submissions.NESTED):
+        deep = zipped({"deeper.zip": deep})
+    (tmp_path / "ann.zip").write_bytes(deep)
+    ann, _ = submissions.find([tmp_path])
+    assert not ann.notebooks and "in too many others" in ann.problems[0]
+
+
+def test_what_is_no_file_is_not_opened(tmp_path):
+    """Reading a pipe would wait for ever for somebody who writes into it."""
+    os.mkfifo(tmp_path / "week.ipynb")
+    assert submissions.find([tmp_path, tmp_path / "week.ipynb"]) == []
+    (tmp_path / "ann.ipynb").write_bytes(b"{}")
+    (tmp_path / "bob.ipynb").symlink_to(tmp_path / "ann.ipynb")
+    ann, bob = submissions.find([tmp_path])
+    assert ann.notebooks and not bob.notebooks
+    assert bob.problems == ["bob.ipynb is a link, and links are not followed."]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"{}\n",
+        b"[" * 50_000 + b"\n",
+        b'{"size": -1}\nabc',
+        b'{"size": true}\nabc',
+        b'{"size": 3.0}\nabc',
+        b'{"size": 99999999999}\nabc',
+        b'{"size": 4}\nabc',
+    ],
+)
+def test_nothing_is_read_of_what_makes_no_sense(said):
+    sense = b'{"size": 3}\nabc'
+    assert list(sandbox.frames(io.BytesIO(sense + said))) == [({"size": 3}, b"abc")]
 
 
 def test_what_a_spreadsheet_would_run_is_text():

@@ -16,7 +16,6 @@ import json
 import os
 import secrets
 import sys
-from collections import Counter
 from pathlib import Path
 
 try:
@@ -76,58 +75,39 @@ def listing() -> str:
 
 
 def assign(options) -> None:
-    if options.name is None:
+    """Write what the command line asks for, and say what was written."""
+    name = options.name
+    if name is None:
         raise ValueError("say what the files are to be called, as week3; or --list.")
-    if options.name.suffix in (".ipynb", ".toml"):
-        options.name = options.name.with_suffix("")
+    if name.suffix in (".ipynb", ".toml"):
+        name = name.with_suffix("")
     if options.nbgrader and (options.exercises_from or options.students):
         raise ValueError(
             "nbgrader runs checks in the student's notebook, which knows no exercises "
             "of your own and no variants: leave out --nbgrader, or --exercises-from "
             "and --students."
         )
-    questions = choose(options)
-    title, due = options.title or options.name.name, options.due
-    private = set()
-    if options.exercises_from:
-        private = {one.name for one in from_file(options.exercises_from)}
-    address = options.address or _missing.origin()
-    if address is None:
-        print(
-            "vaelib.assign: the notebook does not say where vaelib can be fetched "
-            "from, so it opens only where vaelib is, or a wheel of it lies beside: "
-            "name a git address or a wheel's with --address.",
-            file=sys.stderr,
-        )
-    head = opening(title, due, questions, address)
+    own = from_file(options.exercises_from) if options.exercises_from else []
+    questions = choose(options, own)
+    title = options.title or name.name
+    head = opening(title, options.due, questions, address_of(options))
     if options.nbgrader:
-        save(with_ending(options.name, ".ipynb"), nbgrader_notebook(head, questions))
-        print(f"Wrote {options.name}.ipynb, a source for nbgrader.")
+        save(with_ending(name, ".ipynb"), nbgrader_notebook(head, questions))
+        print(f"Wrote {name}.ipynb, a source for nbgrader.")
         return
+    private = {one.name for one in own}
     variants = None
     if options.students:
-        variants = with_ending(options.name, "-variants.csv")
-        rows, written = [["student", "seed"]], []
-        # Who has a variant keeps it: the notebook may be handed out already.
-        there = handed_out(variants) if variants.exists() else {}
-        seeds = {student: seed for seed, student in there.items()}
+        variants = with_ending(name, "-variants.csv")
         students = roster(options.students)
-        names = file_names([(student, student) for student in students])
-        for student, name in zip(students, names, strict=True):
-            seed = seeds.get(student) or 1 + secrets.randbelow(10**9)
-            rows.append([student, seed])
-            theirs = [one.variant(seed) for one in questions]
-            written.append(with_ending(options.name, f"-{name}.ipynb"))
-            save(written[-1], notebook(head, theirs, private))
-        rows += [[s, seed] for s, seed in seeds.items() if s not in students]
-        write(variants, table(rows))
+        written = one_each(name, students, variants, head, questions, private)
     else:
-        written = [with_ending(options.name, ".ipynb")]
+        written = [with_ending(name, ".ipynb")]
         save(written[0], notebook(head, questions, private))
-    place = with_ending(options.name, ".toml")
-    own = options.exercises_from
-    own = own and Path(os.path.relpath(own, place.parent))
-    write(place, toml(title, due, questions, own, variants))
+    place = with_ending(name, ".toml")
+    mine = options.exercises_from
+    mine = mine and Path(os.path.relpath(mine, place.parent))
+    write(place, toml(title, options.due, questions, mine, variants))
     points = sum(one.points for one in questions)
     more = ", ..." if len(written) > 3 else ""
     print(f"{len(questions)} exercises, {in_points(points)}.")
@@ -136,17 +116,55 @@ def assign(options) -> None:
     print(f"Grade with: python -m vaelib.grade SUBMISSIONS --assignment {place}")
 
 
+def address_of(options) -> str | None:
+    """Where the notebook is to fetch vaelib from; warns where nobody knows."""
+    found = options.address or _missing.origin()
+    if found is None:
+        print(
+            "vaelib.assign: the notebook does not say where vaelib can be fetched "
+            "from, so it opens only where vaelib is, or a wheel of it lies beside: "
+            "name a git address or a wheel's with --address.",
+            file=sys.stderr,
+        )
+    return found
+
+
+def one_each(
+    name: Path,
+    students: list[str],
+    variants: Path,
+    head: list,
+    questions: list[Exercise],
+    private: set[str],
+) -> list[Path]:
+    """Write a notebook for each student, and the table of who has which variant.
+
+    Who has a variant keeps it: the notebook may be handed out already.
+    """
+    there = handed_out(variants) if variants.exists() else {}
+    seeds = {student: seed for seed, student in there.items()}
+    for student in students:
+        seeds.setdefault(student, 1 + secrets.randbelow(10**9))
+    write(variants, table([["student", "seed"], *seeds.items()]))
+    written = []
+    names = file_names([(student, student) for student in students])
+    for student, file in zip(students, names, strict=True):
+        theirs = [one.variant(seeds[student]) for one in questions]
+        written.append(with_ending(name, f"-{file}.ipynb"))
+        save(written[-1], notebook(head, theirs, private))
+    return written
+
+
 def with_ending(name: Path, ending: str) -> Path:
     """The path with more behind it; a dot in the name is part of the name."""
     return name.with_name(name.name + ending)
 
 
-def choose(options) -> list[Exercise]:
-    """The exercises asked for; raises ValueError where two share an answer's name."""
-    found = [one for number in options.chapters for one in chapter(number)]
+def choose(options, own: list[Exercise]) -> list[Exercise]:
+    """The exercises asked for; raises ValueError for none, and for two of one name."""
+    found = [one for n in options.chapters for one in chapter(n)]
     found += [ex(name) for name in options.exercises]
-    if options.exercises_from:
-        found += from_file(options.exercises_from)
+    found += own
     if not found:
         raise ValueError("name --chapters, --exercises or --exercises-from.")
     index(found)
@@ -156,16 +174,16 @@ def choose(options) -> list[Exercise]:
 def notebook(head: list, questions: list[Exercise], private: set[str]):
     """What a student gets. Of private exercises, students have no checks.
 
-    Where one has variants, there is a check that never runs: it tells the grader which.
+    There they have one that never runs: it tells the grader which answer, and variant.
     """
     cells = list(head)
     for n, one in enumerate(questions, 1):
         cells.append(task(n, one))
-        start, check = one.cell().rsplit("\n", 1)
-        code = f"{start}\n{check}"
+        code = one.cell()
         if one.name in private:
-            seed = f"\n\nif False:  # for the grading: leave it here\n    {check}"
-            code = start.rstrip() + ("" if one.seed is None else seed)
+            start, check = code.rsplit("\n", 1)
+            never = f"if False:  # for the grading: leave it here\n    {check}"
+            code = f"{start.rstrip()}\n\n{never}"
         cells.append(new_code_cell(code, id=f"try-{one.name}"))
     return finished(cells)
 
@@ -268,17 +286,20 @@ def quoted(text: str) -> str:
 
 def roster(path: Path) -> list[str]:
     """The students of a table with a column named student."""
-    students = [row["student"] for row in read_table(path, ("student",))]
-    students = [student.strip() for student in students if student.strip()]
-    if not students:
+    rows: dict[str, str] = {}  # of each student
+    for row in read_table(path, ("student",)):
+        student = row["student"].strip()
+        if student in rows:
+            raise ValueError(
+                f"{path} names {student} twice, in the rows {rows[student]} and "
+                f"{row['row']}: give students of one name something to tell them "
+                "apart, as a number."
+            )
+        if student:
+            rows[student] = row["row"]
+    if not rows:
         raise ValueError(f"{path} names no students.")
-    twice = [student for student, count in Counter(students).items() if count > 1]
-    if twice:
-        raise ValueError(
-            f"{path} names {', '.join(twice)} twice: give students of one name "
-            "something to tell them apart, as a number."
-        )
-    return students
+    return list(rows)
 
 
 def save(place: Path, made) -> None:

@@ -31,9 +31,14 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, TypeError, OSError) as error:
         say(str(error))
         return 1
+    except KeyboardInterrupt:  # before the first sandbox; or a second Ctrl-C
+        sandbox.stop_all()
+        say("stopped: the same command goes on from here.")
+        return INTERRUPTED
 
 
 def grade(options) -> int:
+    """Do what the command line asks for; the exit status."""
     asked = assignments.read(options.assignment)
     submissions = find(options.submissions)
     if not submissions:
@@ -48,30 +53,11 @@ def grade(options) -> int:
     secret = assignments.secret(options.assignment)
     out.mkdir(parents=True, exist_ok=True)
     records.readings(out / records.READ)  # what is wrong in it is said now, not later
-    memory = out / ".remembered"
-    stopped = False
-    sandbox.STOPPED.clear()
-    pool = ThreadPoolExecutor(options.jobs)
-    done = {}
-    waiting = {
-        pool.submit(mark, one, asked, secret, memory, options.unsafe): one
-        for one in submissions
-    }
-    try:
-        for finished in tqdm(
-            as_completed(waiting), total=len(waiting), unit=" students", disable=None
-        ):
-            one = waiting[finished]
-            error = finished.exception()
-            done[one.student, one.id] = failed(one, asked, error) if error else None
-    except KeyboardInterrupt:
-        stopped = True
-        pool.shutdown(wait=False, cancel_futures=True)
-        sandbox.stop_all()
-    pool.shutdown(cancel_futures=True)
+    given = asked, secret, out / ".remembered"
+    errors, stopped = mark_all(submissions, options.jobs, *given, options.unsafe)
     known = [
-        done.get((one.student, one.id)) or remembered(one, asked, secret, memory)
-        for one in submissions
+        failed(one, asked, errors[n]) if n in errors else remembered(one, *given)
+        for n, one in enumerate(submissions)
     ]
     marked = [one for one in known if one is not None]
     share_notes(marked)
@@ -92,6 +78,29 @@ def grade(options) -> int:
         say(f"is this what you meant to grade? {marked[0].trouble}")
         return 1
     return 0
+
+
+def mark_all(submissions, jobs: int, *given) -> tuple[dict[int, BaseException], bool]:
+    """Mark submissions, each of which is remembered; the errors, by position, of those
+    on which the grader itself failed, and whether Ctrl-C has stopped it.
+    """
+    errors: dict[int, BaseException] = {}
+    sandbox.STOPPED.clear()
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        waiting = {
+            pool.submit(mark, one, *given): n for n, one in enumerate(submissions)
+        }
+        for done in tqdm(
+            as_completed(waiting), total=len(waiting), unit=" students", disable=None
+        ):
+            if done.exception():
+                errors[waiting[done]] = done.exception()
+    except KeyboardInterrupt:
+        pool.shutdown(wait=False, cancel_futures=True)
+        sandbox.stop_all()
+    pool.shutdown()
+    return errors, sandbox.STOPPED.is_set()
 
 
 def say(text: str) -> None:

@@ -68,9 +68,7 @@ class Patient(Exercise):
         if not named and self.recognised(bound, out, given, due):
             return sentence(bound)
         for other in PATIENTS:
-            if named or other.probe is not self.probe:
-                continue
-            if self.recognised(other.broken, out, given, due):
+            if not named and self.recognised(other.broken, out, given, due):
                 named = f"This is the bug of bed {other.bed}. {other.diagnosis}"
         return named
 

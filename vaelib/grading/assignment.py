@@ -125,8 +125,9 @@ def handed_out(path: Path) -> dict[int, str]:
     for row in read_table(path, ("student", "seed")):
         if not row["seed"].strip().isdecimal():
             raise ValueError(
-                f"{path} gives {row['student']} the seed {row['seed']!r}, which is no "
-                "number."
+                f"{path}, row {row['row']}, gives {row['student']} the seed "
+                f"{row['seed']!r}, which is no number: put back the one that "
+                "vaelib.assign wrote."
             )
         found[int(row["seed"])] = row["student"]
     return found

@@ -89,7 +89,9 @@ def status(report: Report) -> dict:
     return {"status": "passed" if report.score == report.points else "failed"}
 
 
-def with_readings(path: Path, assignment: Assignment, marked: list[Marked]):
+def with_readings(
+    path: Path, assignment: Assignment, marked: list[Marked]
+) -> list[Marked]:
     """Give the points that people have written into the table, and ask for the rest.
 
     Rows of students and exercises that are not graded now stay as they are.
@@ -106,11 +108,10 @@ def with_readings(path: Path, assignment: Assignment, marked: list[Marked]):
         for report in one.reports:
             if awaits_reading(report):
                 answer = one.written.get(report.name, "")[:LONGEST]
-                row = given.pop((one.student, one.id, report.name), {})
-                row = changed(row, answer)
-                points, remark = row.get("points", ""), row.get("comment", "")
-                rows.append([one.student, one.id, report.name, points, remark, answer])
-                report = read_by(report, points, remark, one.student)
+                about = one.student, one.id, report.name
+                row = changed(given.pop(about, dict.fromkeys(COLUMNS, "")), answer)
+                rows.append([*about, row["points"], row["comment"], answer])
+                report = read_by(report, row)
             reports.append(report)
         result.append(replace(one, reports=reports))
     rows += [[row[name] for name in COLUMNS] for row in given.values()]
@@ -131,43 +132,49 @@ def readings(path: Path) -> dict[tuple[str, str, str], dict[str, str]]:
     for row in read_table(path, ("student", "exercise", "points"), COLUMNS):
         row["id"] = row["id"] or row["student"]
         found[row["student"], row["id"], row["exercise"]] = row
-        value(row["points"], row["student"], row["exercise"])
+        value(row)
     return found
 
 
 def changed(row: dict[str, str], answer: str) -> dict[str, str]:
     """A reader's row; without its points where they were given for another answer."""
-    before = row.get("answer", "")
+    before = row["answer"]
     if not before or before.split() == answer.split() or not row["points"].strip():
         return row
     note = f"The answer has changed; for the one before: {row['points']} points."
     return {**row, "points": "", "comment": f"{note} {row['comment']}".strip()}
 
 
-def read_by(report: Report, points: str, remark: str, student: str) -> Report:
-    """A report with a reader's points. Raises ValueError for too many."""
-    score = value(points, student, report.name)
+def read_by(report: Report, row: dict[str, str]) -> Report:
+    """A report with a reader's points. Raises ValueError for more than there are."""
+    score = value(row)
     if score is None:
         return report
     if not 0 <= score <= report.points:
         raise ValueError(
-            f"{READ} gives {student} {points} points for {report.name}, which has "
-            f"{number(report.points)}."
+            f"{entry(row)}, which has {number(report.points)}: give 0 to that many."
         )
-    return replace(report, outcome=BY_READER, text=remark, score=score)
+    return replace(report, outcome=BY_READER, text=row["comment"], score=score)
 
 
-def value(points: str, student: str, exercise: str) -> float | None:
-    """A number, with a comma or a point; None for no entry."""
-    if not points.strip():
+def value(row: dict[str, str]) -> float | None:
+    """A reader's points, with a comma or a point; None for no entry."""
+    if not row["points"].strip():
         return None
     try:
-        return float(points.replace(",", "."))
+        return float(row["points"].replace(",", "."))
     except ValueError:
         raise ValueError(
-            f"{READ} gives {student} {points!r} points for {exercise}: that is no "
-            "number."
+            f"{entry(row)}: that is no number; write one, or nothing."
         ) from None
+
+
+def entry(row: dict[str, str]) -> str:
+    """What a row says, to begin a sentence on what is wrong with it."""
+    return (
+        f"{READ}, row {row['row']}, gives {row['student']} {row['points']!r} points "
+        f"for {row['exercise']}"
+    )
 
 
 def file_names(people: list[tuple[str, str]]) -> list[str]:

@@ -67,7 +67,11 @@ def available() -> str:
         [*command(), "true"], capture_output=True, text=True, env=OUTSIDE
     )
     if test.returncode != 0:
-        return f"bubblewrap cannot make a sandbox here: {test.stderr.strip()}"
+        return (
+            f"bubblewrap cannot make a sandbox here: {test.stderr.strip()}. It has to "
+            "be version 0.8 or newer, and you have to be allowed user namespaces, "
+            "which Ubuntu and some containers forbid: see the page for instructors."
+        )
     return ""
 
 
@@ -76,7 +80,8 @@ def command() -> list[str]:
     package = Path(vaelib.__file__).resolve().parent
     # A namespace of its own for users, and none inside it, so that even the root of a
     # container can change nothing of the kernel's settings.
-    asked = ["bwrap", "--unshare-all", "--unshare-user", "--disable-userns"]
+    asked = [shutil.which("bwrap") or "bwrap"]  # wherever it is installed
+    asked += ["--unshare-all", "--unshare-user", "--disable-userns"]
     asked += ["--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL"]
     asked += ["--proc", "/proc", "--dev", "/dev"]
     for folder in ("/tmp", "/dev/shm"):

@@ -183,8 +183,6 @@ def names(statement: Statement) -> Statement:
             if isinstance(part, (ast.Attribute, ast.Subscript)):
                 if not isinstance(part.ctx, ast.Load):
                     sets.add(root(part))
-            elif isinstance(part, ast.AugAssign):
-                uses.add(root(part.target))
             elif isinstance(part, ast.Expr) and isinstance(part.value, ast.Call):
                 call = part.value
                 if root(call.func) not in LOOKS:

@@ -24,26 +24,30 @@ def read_table(
 ) -> list[dict[str, str]]:
     """The rows of a table, as any spreadsheet saves it: with commas, ; or tabs.
 
-    Raises ValueError where it has not these columns. Where it has not those of `more`,
-    they are empty.
+    Each also has its number in the spreadsheet, as "row". Raises ValueError where the
+    table has not these columns. Where it has not those of `more`, they are empty.
     """
     try:
         text = decoded(path.read_bytes())
-        cells = []
-        for separator in ",;\t":
-            cells = [r for r in csv.reader(io.StringIO(text, ""), delimiter=separator)]
-            head = [name.strip().casefold() for name in cells[0]] if cells else []
-            if set(columns) <= set(head):
-                break
-        else:
-            raise ValueError(f"{path} must have the columns {', '.join(columns)}.")
-    except (OSError, UnicodeError, csv.Error) as error:
+    except (OSError, UnicodeError) as error:
         raise ValueError(f"{path} cannot be read as a table: {error}.") from None
+    for separator in ",;\t":
+        reader = csv.reader(io.StringIO(text, ""), delimiter=separator)
+        try:
+            cells = list(reader)
+        except csv.Error as error:
+            raise ValueError(f"{path}, line {reader.line_num}: {error}.") from None
+        head = [name.strip().casefold() for name in cells[0]] if cells else []
+        if set(columns) <= set(head):
+            break
+    else:
+        raise ValueError(f"{path} must have the columns {', '.join(columns)}.")
     rows = []
-    for row in cells[1:]:
+    for number, row in enumerate(cells[1:], 2):
         there = dict(zip(head, row, strict=False))
         if any(row):
-            rows.append({c: plain(there.get(c, "")) for c in (*columns, *more)})
+            found = {c: plain(there.get(c, "")) for c in (*columns, *more)}
+            rows.append({**found, "row": str(number)})
     return rows
 
 

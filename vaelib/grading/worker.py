@@ -118,7 +118,11 @@ def read(reader: int, deadline: float) -> tuple[bytes, bool]:
 
 
 def limit(seconds: float, memory: int) -> None:
-    """No more processor time, memory, files or processes than a question needs."""
+    """No more processor time, memory, files or processes than a question needs.
+
+    The kernel does not count the processes of root: it is by their memory and time that
+    these are stopped.
+    """
     whole = math.ceil(seconds)
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     space = pages * resource.getpagesize() + memory
