@@ -91,7 +91,7 @@ def test_cost_line_says_what_the_run_knows():
     assert duration(99.9) == "100 s" and duration(5.04) == "5.0 s"
     assert fallback("mnist") is None and fallback(None) is None
     assert "MNIST could not be had" in fallback("digits")
-    assert "suits a CPU" in budgeted("cpu") and "suits a GPU" in budgeted("gpu")
+    assert "for a CPU" in budgeted("cpu") and "for a GPU" in budgeted("gpu")
     assert budgeted(None) is None
 
 

@@ -35,8 +35,8 @@ def sentence(
 def budgeted(budget: str | None) -> str | None:
     """Which of a chapter's two speeds the page shows."""
     return {
-        "cpu": "It trains for seconds, as suits a CPU; on a GPU it trains longer.",
-        "gpu": "It trains for as long as suits a GPU; on a CPU it stops sooner.",
+        "cpu": "Its trainings are those for a CPU; on a GPU some are longer.",
+        "gpu": "Its trainings are those for a GPU; on a CPU some are shorter.",
     }.get(budget)
 
 
