@@ -25,6 +25,16 @@ def test_other_pages_refer_to_them_by_those_numbers(sample, address, visit):
     page.wait_for_url("**/03_sample.html#equation-eq-sample-mean")
 
 
+def test_a_formula_and_its_full_stop_stay_on_one_line(chapter):
+    kept = chapter.page.locator(".vb-together")
+    assert "".join(t[-1] for t in kept.all_text_contents()).strip(".,") == ""
+    assert kept.count() >= 4
+    for width in range(320, 440):
+        chapter.page.set_viewport_size({"width": width, "height": 800})
+        broken = kept.evaluate_all("all => all.filter(e => e.getClientRects()[1])")
+        assert not broken, width
+
+
 def test_citation_leads_to_the_bibliography(chapter):
     chapter.page.get_by_role("link", name="2014").first.click()
     chapter.page.wait_for_url("**/book/sources.html#*")
