@@ -289,8 +289,6 @@ def test_ctrl_c_keeps_what_is_done(course, tmp_path):
         [*command, "--jobs", "1"],
         stderr=subprocess.PIPE,
         text=True,
-        # A shell has its background jobs ignore Ctrl-C, and that is inherited.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     remembered = out / ".remembered"
     while len(list(remembered.glob("*.json"))) < 2:
