@@ -30,6 +30,30 @@ def test_bernoulli_is_minus_the_cross_entropy():
     torch.testing.assert_close(actual, -expected.sum((1, 2, 3)))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", ["bernoulli", "continuous_bernoulli"])
+def test_the_cross_entropy_is_torchs_at_extremes(name, dtype):
+    """Also its gradient, also at a logit of zero."""
+    edge = torch.tensor([0, 1e-6, 0.5, 5, 16.5, 20, 90, 104, 1e4], dtype=dtype)
+    logits = torch.cat([-edge, edge]).reshape(-1, 1, 1, 1).requires_grad_()
+    x = torch.tensor([0, 0.3, 1], dtype=dtype).reshape(-1, 1, 1, 1, 1)
+    pixels = likelihood(name)(logits).base_dist
+    actual = pixels.log_prob(x)
+    if name == "continuous_bernoulli":
+        actual = actual - pixels._cont_bern_log_norm()
+    logits_64 = logits.detach().double().requires_grad_()
+    shape = (3, *logits.shape)
+    expected = -binary_cross_entropy_with_logits(
+        logits_64.expand(shape), x.double().expand(shape), reduction="none"
+    )
+    exact = {"rtol": 2e-7, "atol": 2e-7} if dtype == torch.float32 else {}
+    torch.testing.assert_close(actual.double(), expected, **exact)
+    (slope,) = torch.autograd.grad(actual.sum(), logits)
+    (expected_slope,) = torch.autograd.grad(expected.sum(), logits_64)
+    exact = {"rtol": 1e-6, "atol": 1e-6} if dtype == torch.float32 else {}
+    torch.testing.assert_close(slope.double(), expected_slope, **exact)
+
+
 def test_bernoulli_sums_to_one():
     log_p = at(pixelwise("bernoulli", LOGITS), [0.0, 1.0])
     torch.testing.assert_close(log_p.logsumexp(1), torch.zeros_like(LOGITS))

@@ -33,7 +33,7 @@ class Bernoulli(nn.Module):
     """
 
     def forward(self, logits: Tensor) -> Distribution:
-        pixels = BernoulliDistribution(logits=logits, validate_args=False)
+        pixels = FastBernoulli(logits=logits, validate_args=False)
         return Independent(pixels, IMAGE_AXES, validate_args=False)
 
 
@@ -74,6 +74,24 @@ class Gaussian(nn.Module):
         return Independent(pixels, IMAGE_AXES, validate_args=False)
 
 
+def bernoulli_log_prob(logits: Tensor, value: Tensor) -> Tensor:
+    """value log s(l) + (1 - value) log s(-l) of each pixel, with the sigmoid s.
+
+    torch's cross-entropy is the same number by log1p, which no CPU of today computes
+    for many numbers at once: it was a tenth of training. s(|l|) is at least 1/2, so
+    its logarithm is exact to 6e-8 nats in float32 however large the logit.
+    """
+    size = logits.abs()
+    return (value - 0.5) * logits - 0.5 * size + size.sigmoid().log()
+
+
+class FastBernoulli(BernoulliDistribution):
+    """torch's, with a faster log_prob."""
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        return bernoulli_log_prob(self.logits, value)
+
+
 class ExactContinuousBernoulli(ContinuousBernoulliDistribution):
     """torch's, without its clamp of the probability.
 
@@ -86,6 +104,9 @@ class ExactContinuousBernoulli(ContinuousBernoulliDistribution):
     def _split(self) -> tuple[Tensor, Tensor, Tensor]:
         near = self.logits.abs() < 0.1
         return self.logits, near, torch.where(near, 1.0, self.logits)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        return bernoulli_log_prob(self.logits, value) + self._cont_bern_log_norm()
 
     def _cont_bern_log_norm(self) -> Tensor:
         logit, near, far = self._split()
