@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 
 from vaelib import _checks as checks
 from vaelib._state import mode
-from vaelib.devices import autocast
+from vaelib.devices import autocast, fast_float32
 from vaelib.model import VAE
 
 # Decoded at once, at most: so many values of x, and so many codes, whose hidden layers
@@ -75,7 +75,8 @@ def log_likelihood(
         delay=PATIENCE,
         disable=hidden,
     )
-    with mode(vae, training=False), autocast(precision, vae.device), bar:
+    fast = fast_float32(vae.device)
+    with mode(vae, training=False), autocast(precision, vae.device), fast, bar:
         parts = [_batch_log_likelihood(vae, x, samples, codes, bar) for x in batches]
     return LogLikelihood(*(torch.cat(column) for column in zip(*parts, strict=True)))
 

@@ -14,7 +14,7 @@ from vaelib import _checks as checks
 from vaelib._state import mode, seeded
 from vaelib.batches import Batches
 from vaelib.checkpoint import Checkpoint
-from vaelib.devices import autocast
+from vaelib.devices import autocast, fast_float32
 from vaelib.devices import device as find_device
 from vaelib.model import VAE, Elbo
 from vaelib.processes import Processes
@@ -151,7 +151,13 @@ def fit(
         unit_scale=True,
         disable=hidden or processes.rank > 0,
     )
-    with seeded(seed), bar, processes.interruptible(), Threads.of(device) as threads:
+    with (
+        seeded(seed),
+        bar,
+        processes.interruptible(),
+        fast_float32(device),
+        Threads.of(device) as threads,
+    ):
         try:
             for epoch in range(len(history) + 1, epochs + 1):
                 # From these alone, so that an epoch does not depend on a break before.
@@ -367,7 +373,7 @@ def evaluate(vae: VAE, x: Tensor, batch_size: int = 1000) -> dict[str, float]:
 def _evaluate(vae, x, processes, batch_size: int = 1000) -> dict[str, float]:
     mine = x.tensor_split(processes.world)[processes.rank]
     sums = torch.zeros(2, device=vae.device)
-    with mode(vae, training=False):
+    with mode(vae, training=False), fast_float32(vae.device):
         for batch in mine.split(batch_size):
             elbo = vae.elbo(vae.prepared(batch), validate=False)
             sums += torch.stack([elbo.reconstruction, elbo.kl]).sum(1)
