@@ -77,9 +77,9 @@ class Gaussian(nn.Module):
 def bernoulli_log_prob(logits: Tensor, value: Tensor) -> Tensor:
     """value log s(l) + (1 - value) log s(-l) of each pixel, with the sigmoid s.
 
-    torch's cross-entropy is the same number by log1p, which no CPU of today computes
-    for many numbers at once: it was a tenth of training. s(|l|) is at least 1/2, so
-    its logarithm is exact to 6e-8 nats in float32 however large the logit.
+    torch's cross-entropy is the same number by log1p, which takes a CPU ten times as
+    long as log: a tenth of training. s(|l|) is at least 1/2, so its logarithm is
+    exact to 6e-8 nats in float32 however large the logit.
     """
     size = logits.abs()
     return (value - 0.5) * logits - 0.5 * size + size.sigmoid().log()
