@@ -27,9 +27,14 @@ ARGUMENTS = [
 
 
 def pytest_collection_modifyitems(items):
+    """Two processes, each with its own sample: accessibility takes as long as the rest.
+
+    Within each the sample, the browser and the copies of the book are made once.
+    """
     for item in items:
         if Path(item.fspath).parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.xdist_group("site"))
+            alone = item.path.stem == "test_accessibility"
+            item.add_marker(pytest.mark.xdist_group("sight" if alone else "site"))
 
 
 @pytest.fixture(scope="session")
