@@ -343,6 +343,8 @@ def main():
     if arguments.start:
         return start(arguments.start, arguments.device)
     device = vaelib.device(arguments.device)
+    # First: a process begins with the peak memory of the one that starts it.
+    started = starts(device)
     torch.manual_seed(0)
     loops = {name: make(device) for name, make in LOOPS.items()}
     with tempfile.TemporaryDirectory() as folder:
@@ -356,7 +358,7 @@ def main():
         matmul_rate(device),
         to_the_loss(device, arguments.seeds),
         likelihood_rates(device),
-        starts(device),
+        started,
         device,
     )
     print(text)
