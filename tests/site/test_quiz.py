@@ -260,6 +260,7 @@ def test_a_quiz_can_be_used_by_everyone(sheet, chosen):
             quiz.choice(i, k).click()
         quiz.page.mouse.move(0, 0)
     assert in_each_form(quiz.page) == {}
+    quiz.page.set_viewport_size({"width": 390, "height": 844})
     assert quiz.page.evaluate("document.documentElement.scrollWidth") <= 390
     groups = quiz.root.get_by_role("group", name=re.compile("log p|logvar|depend"))
     assert groups.count() == 3
