@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
 
-from vaelib.likelihoods import LIKELIHOODS, likelihood
+from vaelib.likelihoods import LIKELIHOODS, bernoulli_log_prob, likelihood
 
 LOGITS = torch.tensor([-6.0, -1.3, 0.0, 0.02, 2.5, 7.0], dtype=torch.float64)
 
@@ -52,6 +52,20 @@ def test_the_cross_entropy_is_torchs_at_extremes(name, dtype):
     (expected_slope,) = torch.autograd.grad(expected.sum(), logits_64)
     exact = {"rtol": 1e-6, "atol": 1e-6} if dtype == torch.float32 else {}
     torch.testing.assert_close(slope.double(), expected_slope, **exact)
+
+
+def test_derivatives_of_the_cross_entropy():
+    """Its hand-written ones, of both arguments, both orders and in both directions."""
+    logits = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
+    x = torch.rand(4, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(
+        bernoulli_log_prob, (logits, x), check_forward_ad=True, check_batched_grad=True
+    )
+    assert torch.autograd.gradgradcheck(bernoulli_log_prob, (logits, x))
+    row, x = logits.detach()[0], x.detach()
+    curvature = torch.func.hessian(lambda row: bernoulli_log_prob(row, x).sum())(row)
+    s = row.sigmoid()
+    torch.testing.assert_close(curvature, torch.diag(-s * (1 - s)))
 
 
 def test_bernoulli_sums_to_one():

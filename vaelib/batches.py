@@ -61,7 +61,8 @@ class Batches:
             *whole, left = order.split(self.batch_size)
             for batch in [*whole, left] if is_last else whole:
                 mine = batch.tensor_split(self.processes.world)[self.processes.rank]
-                yield self._pixels(pool[mine]), len(batch) / self.processes.world
+                images = self._pixels(pool.index_select(0, mine))
+                yield images, len(batch) / self.processes.world
             rest = pool[left]
 
     def mean(self) -> Tensor:
