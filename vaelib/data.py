@@ -110,7 +110,7 @@ def load(
             raise ConnectionError(
                 f"MNIST is out of reach ({reason}): connect to the network, set "
                 "VAELIB_DATA to a folder that holds MNIST/raw, or load 'digits'."
-            ) from reason
+            ) from None  # the sentence says it; the chain behind it is pages long
         print(
             f"MNIST is out of reach ({reason}):\n"
             f"using {STAND_INS[fallback]} instead. Numbers will differ from MNIST's.\n"
@@ -188,7 +188,7 @@ def _read(path: Path) -> Tensor:
         raise ValueError(
             f"{path} is damaged: {error}. Delete the folder {path.parent} and load "
             "again, which downloads MNIST anew."
-        ) from error
+        ) from None
     values = torch.frombuffer(bytearray(content), dtype=torch.uint8)
     return values[-math.prod(shape) :].reshape(shape)
 
