@@ -294,7 +294,7 @@ def report(seconds, rate, trainings, likelihoods, started, device):
         rows.append(
             [
                 name,
-                f"{median[name]:.2f} ({min(taken):.2f} to {max(taken):.2f})",
+                f"{median[name]:.2f} ({min(taken):.2f}–{max(taken):.2f})",
                 f"{60_000 / median[name]:,.0f}",
                 f"{median['document 002'] / median[name]:.1f}",
                 f"{floor / median[name]:.0%}",

@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+CONTENT = "e => e.textContent"  # as it stands: innerText turns some spaces into others
+
 
 @pytest.fixture
 def chapter(sample, address, visit):
@@ -33,6 +35,16 @@ def test_a_formula_and_its_full_stop_stay_on_one_line(chapter):
         chapter.page.set_viewport_size({"width": width, "height": 800})
         broken = kept.evaluate_all("all => all.filter(e => e.getClientRects()[1])")
         assert not broken, width
+
+
+def test_a_number_and_its_unit_stay_on_one_line(chapter):
+    text = chapter.page.get_by_text("A number and its unit").evaluate(CONTENT)
+    for kept in ("100\xa0ms", "12.5\xa0%", "40\xa0MB", "3\xa0nats", "3 sets", "5 ms"):
+        assert kept in text
+    said = chapter.page.get_by_text("The variance came out as").evaluate(CONTENT)
+    assert re.search(r"0\.0\d\d\xa0nats", said)  # from the output of a cell
+    cost = chapter.page.locator("h1 + p.vb-cost").evaluate(CONTENT)
+    assert re.search(r"\d\xa0s on", cost)
 
 
 def test_citation_leads_to_the_bibliography(chapter):
@@ -125,7 +137,7 @@ def test_number_from_the_run_stands_in_the_text_with_mathematics(chapter):
 
 def test_chapter_says_what_it_cost(chapter):
     line = chapter.page.locator("h1 + p.vb-cost").inner_text()
-    assert re.fullmatch(r"This page ran in [\d.]+ s on (\d+ CPU cores?|.*)\.", line)
+    assert re.fullmatch(r"This page ran in [\d.]+\ss on (\d+ CPU cores?|.*)\.", line)
     assert "MNIST" not in line  # it does not load any
 
 

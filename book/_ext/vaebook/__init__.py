@@ -9,7 +9,7 @@ One module an idea, each with a `setup` of its own:
 - `costs`       the line that says what a page costs to run
 - `timings`     the table of what each chapter's cells cost
 - `numbering`   equations, exercises and theorems numbered by chapter
-- `punctuation` a formula and the full stop after it on one line
+- `punctuation` a formula and its full stop, a number and its unit, on one line
 - `assets`      everything the browser needs, served by the site itself
 - `accessible`  what other packages leave in the way of screen readers
 - `api`         the page of the library's public names

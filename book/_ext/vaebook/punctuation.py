@@ -1,14 +1,21 @@
-"""A formula and the full stop after it stay on one line.
+"""What must not be torn apart at the end of a line.
 
-Browsers may break a line on either side of a formula, even before a comma.
+A formula and the full stop after it: browsers may break a line on either side of a
+formula, even before a comma. And a number and its unit.
 """
 
 import re
 
 from docutils import nodes
 from sphinx.transforms import SphinxTransform
+from sphinx.transforms.post_transforms import SphinxPostTransform
 
 CLOSES = re.compile(r"[.,;:!?)\]”’]+")
+NO_BREAK = "\N{NO-BREAK SPACE}"
+AFTER_NUMBER = re.compile(
+    r"(?<=\d) (?=(?:%|s|ms|min|nats?|bits?|[kMG]B|GFLOP(?:/s)?)(?!\w))"
+)
+VERBATIM = (nodes.literal, nodes.math, nodes.FixedTextElement)
 
 
 class Together(SphinxTransform):
@@ -27,5 +34,21 @@ class Together(SphinxTransform):
                 line[after - 1 : after + 1] = [kept, rest] if rest else [kept]
 
 
+class Units(SphinxPostTransform):
+    default_priority = 900  # after myst-nb has put the outputs of cells in their place
+
+    def run(self, **kwargs):
+        for line in list(self.document.findall(nodes.TextElement)):
+            if isinstance(line, VERBATIM):
+                continue
+            before = ""  # the number may be set in bold, and be a node of its own
+            for i, part in enumerate(line.children):
+                if isinstance(part, nodes.Text):
+                    kept = AFTER_NUMBER.sub(NO_BREAK, before + part)[len(before) :]
+                    line[i] = nodes.Text(kept)
+                before = part.astext()[-1:]
+
+
 def setup(app):
     app.add_transform(Together)
+    app.add_post_transform(Units)
