@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 from urllib.parse import unquote, urljoin, urlparse
 
 import pytest
-from playwright.sync_api import TimeoutError
+from playwright.sync_api import TimeoutError, expect
 
 from sites import BOOK, book_is_current, pages_of, unavailable
 
@@ -57,9 +57,12 @@ def site_folder(name, sample):
 
 @pytest.mark.parametrize(("name", "page"), PAGES, ids=lambda value: str(value))
 def test_page_over_http(name, page, sample, address, visit):
-    """Wide and light, then dark, then as narrow as a telephone."""
+    """Wide and light, then dark, then as narrow as a telephone; live figures, too."""
     seen = visit(address(site_folder(name, sample)) + page)
     assert seen.page.evaluate(RAW_TEX) == []
+    for figure in seen.page.locator("[data-live-figure]").all():
+        figure.scroll_into_view_if_needed()  # then it starts
+        expect(figure).to_have_attribute("data-mounted", "yes", timeout=15_000)
     ink = seen.page.evaluate(INK)
 
     modes = set()
