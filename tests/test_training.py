@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -321,3 +323,49 @@ def test_on_a_gpu_the_same_model_learns_the_same(digits):
         assert vae.device.type == device
         elbos.append(history["test_elbo"][-1])
     assert elbos[0] == pytest.approx(elbos[1], abs=3.0)
+
+
+FIRST_FIT = """
+import os, signal, sys, threading, time
+import torch, vaelib
+
+vae, x = vaelib.VAE.mlp((1, 4, 4), hidden=(4,)), torch.rand(64, 1, 4, 4)
+before = len(sys.modules)
+
+
+def press():
+    while len(sys.modules) < before + 300:  # of about 900
+        time.sleep(0.0005)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+threading.Thread(target=press, daemon=True).start()
+history = vaelib.fit(vae, x, epochs=1, progress=False)
+if len(sys.modules) < before + 300:
+    sys.exit()  # a torch that imports nothing so late
+assert history.interrupted and len(history) == 0
+assert len(vaelib.fit(vae, x, epochs=1, progress=False)) == 1
+"""
+
+
+def test_ctrl_c_while_the_first_optimizer_is_imported():
+    """Modules imported in part would stay, and no training would start any more."""
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST_FIT], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_whatever_goes_wrong_leaves_the_history():
+    vae, x = vaelib.VAE.mlp((1, 4, 4), hidden=(4,)), torch.rand(8, 1, 4, 4)
+    with pytest.raises(ValueError, match="lr must be") as raised:
+        rate = lambda done: 1e-3 if done < 0.5 else 0  # noqa: E731
+        vaelib.fit(vae, x, epochs=2, lr=rate, progress=False)
+    assert len(raised.value.history) == 1
+
+
+def test_half_precision_is_summed_in_single():
+    vae, x = vaelib.VAE.mlp((1, 28, 28), hidden=(4,)), torch.rand(1000, 1, 28, 28)
+    expected = vaelib.evaluate(vae, x)["elbo"]
+    assert vaelib.evaluate(vae.half(), x)["elbo"] == pytest.approx(expected, rel=0.02)

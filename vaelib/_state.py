@@ -1,5 +1,7 @@
 """What a computation may change for a while, and puts back whatever happens."""
 
+import signal
+import threading
 from contextlib import contextmanager
 
 import torch
@@ -16,6 +18,28 @@ def mode(module: nn.Module, training: bool):
     finally:
         for part, was_training in before:
             part.training = was_training
+
+
+@contextmanager
+def uninterrupted():
+    """Let Ctrl-C wait until the end, where it then is KeyboardInterrupt.
+
+    For what must not be left half done, such as an import that comes late: Python
+    keeps modules that were imported in part, and nothing works with them.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGINT)
+    if not (main and callable(before)):  # nobody listens to Ctrl-C here
+        yield
+        return
+    pressed = []
+    signal.signal(signal.SIGINT, lambda *_: pressed.append(True))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 @contextmanager

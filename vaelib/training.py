@@ -11,7 +11,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from vaelib import _checks as checks
-from vaelib._state import mode, seeded
+from vaelib._state import mode, seeded, uninterrupted
 from vaelib.batches import Batches
 from vaelib.checkpoint import Checkpoint
 from vaelib.devices import autocast, fast_float32
@@ -121,7 +121,8 @@ def fit(
     last row that of a part of an epoch, and leaves the model as trained until then.
     A loss or weight that is not finite raises FloatingPointError, whose .history
     holds the epochs so far, and leaves the model as it was when an epoch last began
-    with a finite loss. ConnectionError says that another process has died.
+    with a finite loss. Any other error has the .history so far, too; ConnectionError
+    says that another process has died.
     """
     epochs = checks.count("epochs", epochs)
     batch_size = checks.count("batch_size", batch_size)
@@ -132,8 +133,13 @@ def fit(
     vae.to(device)
     batches = Batches(train, batch_size, vae, processes)
     networks = autocast(precision, device)
-    adam = torch.optim.Adam(vae.parameters(), fused=True)
     history, meter = History(), None
+    try:
+        with uninterrupted():  # the first optimizer imports much of torch
+            adam = torch.optim.Adam(vae.parameters(), fused=True)
+    except KeyboardInterrupt:
+        history.interrupted = True
+        return history
     if start_at_mean:
         _start_at_mean(vae, batches.mean())
     if checkpoint is not None:
@@ -191,6 +197,9 @@ def fit(
                 "Start all of them again; with a checkpoint, fit goes on after the "
                 "last whole epoch."
             ) from error
+        except Exception as error:  # a full disk, a schedule, a model put together
+            error.history = history
+            raise
         finally:
             adam.zero_grad()
     return history
@@ -302,7 +311,7 @@ class Meter:
         terms = torch.stack([elbo.reconstruction.detach(), elbo.kl.detach()])
         new = terms.shape[1]
         # Together, so that an interrupt cannot come between the sum and its count.
-        self.sums, self.images = self.sums + terms.sum(1), self.images + new
+        self.sums, self.images = self.sums + _summed(terms), self.images + new
         self.beta = elbo.beta
         self.bar.update(round(size * self.processes.world))
 
@@ -360,6 +369,11 @@ class Meter:
         }
 
 
+def _summed(terms: Tensor) -> Tensor:
+    """Over the batch, in single precision at least: float16 ends at 65,504."""
+    return terms.sum(1, dtype=torch.promote_types(terms.dtype, torch.float32))
+
+
 def evaluate(vae: VAE, x: Tensor, batch_size: int = 1000) -> dict[str, float]:
     """Mean elbo, reconstruction and kl over images x (N, C, H, W), in nats an image.
 
@@ -376,7 +390,7 @@ def _evaluate(vae, x, processes, batch_size: int = 1000) -> dict[str, float]:
     with mode(vae, training=False), fast_float32(vae.device):
         for batch in mine.split(batch_size):
             elbo = vae.elbo(vae.prepared(batch), validate=False)
-            sums += torch.stack([elbo.reconstruction, elbo.kl]).sum(1)
+            sums += _summed(torch.stack([elbo.reconstruction, elbo.kl]))
     totals = processes.total(sums.tolist())
     reconstruction, kl = (total / len(x) for total in totals)
     return {"elbo": reconstruction - kl, "reconstruction": reconstruction, "kl": kl}
