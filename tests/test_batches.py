@@ -190,3 +190,12 @@ def test_a_file_of_floats_is_looked_at_chunk_by_chunk(tmp_path):
     file = np.load(tmp_path / "x.npy", mmap_mode="r")
     with pytest.raises(ValueError, match="NaN"):
         vaelib.fit(small(), file, 1, progress=False)
+
+
+def test_bytes_that_are_black_or_white_are_not_taken_for_grey():
+    vae = vaelib.VAE.mlp((1, 4, 4), hidden=(4,))
+    black_or_white = (torch.rand(8, 1, 4, 4) > 0.5).byte()
+    with pytest.raises(ValueError, match=r"nothing above 1; give x.float\(\)"):
+        vaelib.fit(vae, black_or_white, epochs=1, progress=False)
+    with pytest.raises(TypeError, match=r"use x.float\(\)\."):
+        vae.elbo(black_or_white)

@@ -54,9 +54,9 @@ def images(x, shape: tuple | None) -> None:
     if x.numel() == 0:
         raise ValueError("x holds no images.")
     if not x.is_floating_point():
+        remedy = "x.float()" if x.max() <= 1 else "x.float() / 255"
         raise TypeError(
-            f"x must hold floating-point numbers, got {x.dtype}; for 8-bit pixels use "
-            "x.float() / 255."
+            f"x must hold floating-point numbers, got {x.dtype}; use {remedy}."
         )
     low, high = (bound.item() for bound in torch.aminmax(x.detach()))
     if not (low > -math.inf and high < math.inf):
@@ -65,6 +65,15 @@ def images(x, shape: tuple | None) -> None:
         raise ValueError(
             f"Pixels must lie in [0, 1], got values from {low:.3g} to {high:.3g}; "
             "divide 8-bit pixels by 255, and do not standardise."
+        )
+
+
+def bytes_are_grey(x: Tensor) -> None:
+    """Raise when 8-bit images hold 0 and 1, which are no grey values to be scaled."""
+    if x.max() <= 1:
+        raise ValueError(
+            "8-bit images are divided by 255, but these hold nothing above 1; give "
+            "x.float() when 1 is white."
         )
 
 

@@ -39,6 +39,8 @@ class Batches:
             checks.images(x, vae.shape)
         else:  # of a stream each chunk is looked at when it is read
             checks.images(self._pixels(_read(x, [0], 1)), vae.shape)
+        if isinstance(x, Tensor) and x.dtype == torch.uint8:
+            checks.bytes_are_grey(x)
         if not self.streams:
             x = x.to(self.device) if x.dtype == torch.uint8 else vae.prepared(x)
         self.x, self.images = x, x.shape[0]
@@ -98,7 +100,9 @@ class Batches:
 
     def _chunk(self, starts: list[int], size: int) -> Tensor:
         chunk = _read(self.x, sorted(starts), size)
-        if chunk.dtype != torch.uint8:
+        if chunk.dtype == torch.uint8:
+            checks.bytes_are_grey(chunk)
+        else:
             checks.images(chunk, self.vae.shape)
         # From pinned memory the copy to a GPU runs beside the computation.
         return chunk.pin_memory() if self.device.type == "cuda" else chunk
