@@ -58,3 +58,10 @@ def test_bad_fractions_are_answered_in_a_sentence(build):
 def test_they_are_there_once_vaelib_is_imported():
     code = "import vaelib; vaelib.schedules.linear(until=0.5)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_schedule_is_named_by_its_arguments():
+    """By which a checkpoint tells one from another."""
+    assert constant(1).__qualname__ != constant(50).__qualname__
+    assert linear(0.3).__qualname__ == "linear(until=0.3, start=0, end=1)"
+    assert cyclical(end=2).__qualname__ == "cyclical(cycles=4, ratio=0.5, end=2)"

@@ -11,7 +11,7 @@ Schedule = Callable[[float], float]
 
 def constant(value: float = 1.0) -> Schedule:
     """The same value throughout."""
-    return lambda fraction: value
+    return _named(f"constant({value:g})", lambda fraction: value)
 
 
 def linear(until: float = 0.5, start: float = 0.0, end: float = 1.0) -> Schedule:
@@ -20,7 +20,10 @@ def linear(until: float = 0.5, start: float = 0.0, end: float = 1.0) -> Schedule
     Source: Bowman et al. (2016), who warm the KL up against posterior collapse.
     """
     _check_fraction("until", until)
-    return lambda fraction: start + (end - start) * min(1.0, fraction / until)
+    return _named(
+        f"linear(until={until:g}, start={start:g}, end={end:g})",
+        lambda fraction: start + (end - start) * min(1.0, fraction / until),
+    )
 
 
 def cyclical(cycles: int = 4, ratio: float = 0.5, end: float = 1.0) -> Schedule:
@@ -31,7 +34,10 @@ def cyclical(cycles: int = 4, ratio: float = 0.5, end: float = 1.0) -> Schedule:
     if cycles < 1:
         raise ValueError(f"cycles must be at least 1, got {cycles}.")
     _check_fraction("ratio", ratio)
-    return lambda fraction: end * min(1.0, (fraction * cycles % 1.0) / ratio)
+    return _named(
+        f"cyclical(cycles={cycles:g}, ratio={ratio:g}, end={end:g})",
+        lambda fraction: end * min(1.0, (fraction * cycles % 1.0) / ratio),
+    )
 
 
 def one_cycle(peak: float, warm: float = 0.2) -> Schedule:
@@ -54,7 +60,12 @@ def one_cycle(peak: float, warm: float = 0.2) -> Schedule:
             return between(peak / 25, peak, fraction / warm)
         return between(peak, peak / 100, (fraction - warm) / max(1 - warm, 1e-9))
 
-    schedule.__qualname__ = f"one_cycle(peak={peak:g}, warm={warm:g})"
+    return _named(f"one_cycle(peak={peak:g}, warm={warm:g})", schedule)
+
+
+def _named(name: str, schedule: Schedule) -> Schedule:
+    """With its arguments, by which a checkpoint knows it again."""
+    schedule.__qualname__ = name
     return schedule
 
 
