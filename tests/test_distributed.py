@@ -286,6 +286,11 @@ def test_the_command_line_answers_in_a_sentence(tmp_path, capsys):
         (["--resume"], "--resume needs --checkpoint FILE"),
         (["--checkpoint", f"{tmp_path}/run"], "is there already: add --resume"),
         (["--out", f"{tmp_path}/no/x.safetensors"], "does not exist"),
+        (["--out", f"{tmp_path}"], "name a file"),
+        (
+            ["--out", f"{tmp_path}/x", "--checkpoint", f"{tmp_path}/x"],
+            "must be two files",
+        ),
     ]:
         with pytest.raises(SystemExit):
             train.main(given)

@@ -104,8 +104,13 @@ def _options(arguments):
                 f"{options.checkpoint} is there already: add --resume to go on from "
                 "it, or delete it to begin anew."
             )
-        if not Path(options.out).parent.is_dir():
-            parser.error(f"the folder of --out {options.out} does not exist.")
+        out = Path(options.out)
+        if not out.parent.is_dir():
+            parser.error(f"the folder of --out {out} does not exist.")
+        if out.is_dir() or not os.access(out.parent, os.W_OK):
+            parser.error(f"--out {out} cannot be written: name a file.")
+        if options.checkpoint and Path(options.checkpoint).absolute() == out.absolute():
+            parser.error("--out and --checkpoint must be two files.")
     return options
 
 
