@@ -4,6 +4,7 @@ import json
 import stat
 from functools import partial
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -278,3 +279,79 @@ def test_loading_leaves_random_numbers_and_precision_alone(tmp_path):
     assert torch.equal(state, torch.get_rng_state())
     for weight, loaded in zip(vae.parameters(), again.parameters(), strict=True):
         assert torch.equal(weight, loaded)
+
+
+def normal(mean, axes=1):
+    return Independent(Normal(mean, torch.ones_like(mean)), axes)
+
+
+WRONG_PARTS = {
+    "encoder over the batch, too": dict(encoder=lambda x: normal(x, 2)),
+    "codes of another size": dict(encoder=lambda x: normal(x[:, :1])),
+    "a prior of one code in a row": dict(prior=lambda: normal(torch.zeros(1, 4), 2)),
+    "three images for one": dict(decoder=lambda z: normal(z.repeat_interleave(3, -1))),
+    "a pixel for all": dict(decoder=lambda z: normal(z[..., :1])),
+    "decoder over the batch, too": dict(decoder=lambda z: normal(z, z.dim())),
+}
+
+
+@pytest.mark.parametrize("parts", WRONG_PARTS.values(), ids=WRONG_PARTS)
+def test_distributions_that_would_broadcast_are_refused(parts):
+    right = dict(encoder=normal, decoder=normal, prior=lambda: normal(torch.zeros(4)))
+    x = torch.rand(3, 4)
+    assert vaelib.VAE(**right).elbo(x).value.shape == (3,)
+    vae = vaelib.VAE(**(right | parts))
+    for bound in (vae.elbo, vae.log_weights):
+        with pytest.raises(ValueError, match="one distribution an image"):
+            bound(x)
+
+
+def test_an_encoder_that_returns_numbers_is_told_how_to_make_a_distribution():
+    vae = vaelib.VAE(lambda x: (x, x), normal, lambda: normal(torch.zeros(4)))
+    with pytest.raises(TypeError, match="encoder must return .* got tuple; .*logvar"):
+        vae.elbo(torch.rand(3, 4))
+
+
+def test_labels_are_no_beta():
+    vae, x = vaelib.VAE.mlp((1, 4, 4)), torch.rand(3, 1, 4, 4)
+    with pytest.raises(ValueError, match="beta must be a number, got Tensor"):
+        _ = vae.elbo(x, torch.tensor([3, 1, 4])).value
+    assert vae.elbo(x, torch.tensor(2.0)).value.shape == (3,)
+
+
+def test_pictures_are_those_of_evaluation_mode():
+    vae = vaelib.VAE.mlp((1, 4, 4))
+    vae.encoder.features.append(torch.nn.BatchNorm1d(400))
+    vae.train()
+    before = {name: value.clone() for name, value in vae.state_dict().items()}
+    x = torch.rand(3, 1, 4, 4)
+    torch.testing.assert_close(vae.reconstruct(x)[:1], vae.reconstruct(x[:1]))
+    assert vae.sample(1).shape == (1, 1, 4, 4)
+    vaelib.active_units(vae, x)
+    vaelib.plots.latent_scatter(vae, x, torch.zeros(3))
+    assert vae.training
+    for name, value in vae.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def test_a_model_whose_parts_were_exchanged_is_not_saved_as_if_they_were_not(tmp_path):
+    vae = vaelib.VAE.mlp((1, 4, 4))
+    vae.decoder.likelihood = vaelib.likelihoods.likelihood("continuous_bernoulli")
+    with pytest.raises(ValueError, match="has been changed since it was built"):
+        vae.save(tmp_path / "model.safetensors")
+
+
+def test_sizes_may_come_from_numpy(tmp_path):
+    sizes = np.array([4, 3])
+    vae = vaelib.VAE.mlp((1, *sizes), hidden=[*sizes], latent_dim=sizes[1])
+    vae.save(tmp_path / "model.safetensors")
+    again = vaelib.VAE.load(tmp_path / "model.safetensors")
+    assert again.config == vae.config and type(vae.config["latent_dim"]) is int
+
+
+def test_a_checkpoint_is_not_taken_for_a_model(tmp_path):
+    path, x = tmp_path / "run.safetensors", torch.rand(8, 1, 4, 4)
+    vae = vaelib.VAE.mlp((1, 4, 4), hidden=(4,))
+    vaelib.fit(vae, x, epochs=1, progress=False, checkpoint=path)
+    with pytest.raises(ValueError, match="is a checkpoint of vaelib.fit"):
+        vaelib.VAE.load(path)

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 
 from vaelib import _checks as checks
+from vaelib._state import mode
 from vaelib.model import VAE
 
 PARALLEL = 1e-6  # sine below which two codes have no arc between them
@@ -57,7 +58,8 @@ def active_units(vae: VAE, x: Tensor, threshold: float = 0.01) -> Tensor:
             f"x must hold two images at least, got {len(x)}: a unit is active when its "
             "mean differs between images."
         )
-    return vae.encode(x).mean.var(0) > checks.positive("threshold", threshold)
+    with mode(vae, training=False):
+        return vae.encode(x).mean.var(0) > checks.positive("threshold", threshold)
 
 
 def log_aggregate(q: Distribution, z: Tensor) -> Tensor:

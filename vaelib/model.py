@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, kl_divergence
 
 from vaelib import _checks as checks
-from vaelib._state import seeded
+from vaelib._state import mode, seeded
 from vaelib.networks import (
     ConvDecoder,
     ConvEncoder,
@@ -34,6 +34,8 @@ class Elbo(NamedTuple):
     @property
     def value(self) -> Tensor:
         """reconstruction - beta * kl, shape (N,). With beta = 1, the ELBO."""
+        if type(self.beta) is not float:
+            _check_number("beta", self.beta)
         return self.reconstruction - self.beta * self.kl
 
 
@@ -85,9 +87,9 @@ class VAE(nn.Module):
         )
         vae.config = {
             "builder": "mlp",
-            "shape": list(shape),
-            "hidden": list(hidden),
-            "latent_dim": latent_dim,
+            "shape": [int(n) for n in shape],
+            "hidden": [int(n) for n in hidden],
+            "latent_dim": int(latent_dim),
             "likelihood": likelihood,
             **options,
         }
@@ -108,9 +110,9 @@ class VAE(nn.Module):
         )
         vae.config = {
             "builder": "conv",
-            "shape": list(shape),
-            "channels": list(channels),
-            "latent_dim": latent_dim,
+            "shape": [int(n) for n in shape],
+            "channels": [int(n) for n in channels],
+            "latent_dim": int(latent_dim),
             "likelihood": likelihood,
             **options,
         }
@@ -135,12 +137,14 @@ class VAE(nn.Module):
     @torch.no_grad()
     def sample(self, n: int = 1) -> Tensor:
         """n images from the model: draw z from the prior, take the mean of p(x|z)."""
-        return self.decode(self.prior().sample((n,))).mean
+        with mode(self, training=False):
+            return self.decode(self.prior().sample((checks.count("n", n),))).mean
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor) -> Tensor:
         """The mean of p(x|z) at the mean of q(z|x), shape of x."""
-        return self.decode(self.encode(x).mean).mean
+        with mode(self, training=False):
+            return self.decode(self.encode(x).mean).mean
 
     def log_weights(self, x: Tensor, samples: int = 1) -> Tensor:
         """log w = log p(x|z) + log p(z) - log q(z|x) at z ~ q(z|x), in nats.
@@ -150,12 +154,12 @@ class VAE(nn.Module):
         Source: Burda et al. (2016), equation 8.
         """
         x = self._checked(x)
-        q = self.encoder(x)
+        q, p = self.encoder(x), self.prior()
+        _one_an_image("encoder", q, (len(x),), p.event_shape)
         z = q.rsample((checks.count("samples", samples),))
-        log_joint = self.decoder(z).log_prob(x) + self.prior().log_prob(z)
-        log_w = log_joint - q.log_prob(z)
-        _one_number_an_image("encoder, decoder and prior", log_w[0], x)
-        return log_w
+        likelihood = self.decoder(z)
+        _one_an_image("decoder", likelihood, (samples, len(x)), x.shape[1:])
+        return likelihood.log_prob(x) + p.log_prob(z) - q.log_prob(z)
 
     def elbo(self, x: Tensor, beta: float = 1.0, validate: bool = True) -> Elbo:
         """The evidence lower bound of each image, and its terms, in nats.
@@ -170,12 +174,13 @@ class VAE(nn.Module):
         """
         x = self._checked(x) if validate else x
         q, p = self.encoder(x), self.prior()
+        _one_an_image("encoder", q, (len(x),), p.event_shape)
         z = q.rsample()
-        reconstruction = self.decoder(z).log_prob(x)
+        likelihood = self.decoder(z)
+        _one_an_image("decoder", likelihood, (len(x),), x.shape[1:])
+        reconstruction = likelihood.log_prob(x)
         kl_per_dim = _kl_per_dim(q, p)
         kl = _kl(q, p, z) if kl_per_dim is None else kl_per_dim.sum(-1)
-        _one_number_an_image("decoder", reconstruction, x)
-        _one_number_an_image("encoder and prior", kl, x)
         return Elbo(reconstruction, kl, kl_per_dim, beta)
 
     @property
@@ -199,10 +204,10 @@ class VAE(nn.Module):
             raise IsADirectoryError(f"{path} is a folder; give a file name in it.")
         config = json.dumps(self.config, default=float)
         weights = {k: v.contiguous() for k, v in self.state_dict().items()}
-        expected = _build(type(self), config).state_dict()
-        if {k: v.shape for k, v in weights.items()} != {
-            k: v.shape for k, v in expected.items()
-        }:
+        rebuilt = _build(type(self), config)
+        expected = {k: v.shape for k, v in rebuilt.state_dict().items()}
+        changed = {k: v.shape for k, v in weights.items()} != expected
+        if changed or repr(rebuilt) != repr(self):  # layers without weights count, too
             raise ValueError(
                 "This VAE has been changed since it was built, so its file could not "
                 "rebuild it: save its state_dict() with safetensors.torch.save_file."
@@ -230,6 +235,11 @@ class VAE(nn.Module):
                 f"{path} is not a complete safetensors file ({error}); save it again "
                 "or copy it again."
             ) from error
+        if "vaelib-checkpoint" in metadata:
+            raise ValueError(
+                f"{path} is a checkpoint of vaelib.fit, not a model: fit with "
+                "checkpoint= this file gives the model back, and vae.save keeps it."
+            )
         if metadata.get("format") != "vaelib":
             raise ValueError(
                 f"{path} holds weights but no vaelib configuration; build the model "
@@ -264,14 +274,31 @@ def _build(cls, config: str) -> VAE:
         return builder(**config)
 
 
-def _one_number_an_image(name: str, term: Tensor, x: Tensor) -> None:
-    """A forgotten Independent would broadcast, and train on a wrong bound."""
-    if term.shape != x.shape[:1]:
-        raise ValueError(
-            f"{name} must give one log-probability an image, shape ({len(x)},), got "
-            f"{tuple(term.shape)}; wrap their distributions in "
-            "torch.distributions.Independent, over all axes of one image or code."
+def _one_an_image(name: str, given, batch: tuple, event: torch.Size) -> None:
+    """Anything else would broadcast somewhere, and train on a wrong bound."""
+    if not isinstance(given, Distribution):
+        raise TypeError(
+            f"{name} must return a torch distribution, got {type(given).__name__}; a "
+            "mean and a log-variance make one with "
+            "vaelib.networks.diagonal_normal(mu, logvar)."
         )
+    if given.batch_shape != batch or given.event_shape != event:
+        raise ValueError(
+            f"{name} must give one distribution an image, batch shape {tuple(batch)} "
+            f"and event shape {tuple(event)}, got {tuple(given.batch_shape)} and "
+            f"{tuple(given.event_shape)}; wrap it, and the prior, in "
+            "torch.distributions.Independent over all axes of one image or code."
+        )
+
+
+def _check_number(name: str, value) -> None:
+    try:
+        float(value)
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(
+            f"{name} must be a number, got {type(value).__name__}; labels are not "
+            "asked for, and schedules belong into vaelib.fit."
+        ) from None
 
 
 def _kl_per_dim(q: Distribution, p: Distribution) -> Tensor | None:

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from vaelib import _checks as checks
+from vaelib._state import mode
 from vaelib.model import VAE
 
 
@@ -96,7 +97,8 @@ def manifold(vae: VAE, n: int = 20, tail: float = 0.01, ax=None) -> Figure:
     levels = torch.linspace(tail, 1 - tail, n)
     quantiles = torch.special.ndtri(levels)
     z2, z1 = torch.meshgrid(quantiles.flip(0), quantiles, indexing="ij")
-    images = vae.decode(torch.stack([z1, z2], -1).reshape(-1, 2)).mean
+    with mode(vae, training=False):
+        images = vae.decode(torch.stack([z1, z2], -1).reshape(-1, 2)).mean
     if ax is None:
         _, ax = plt.subplots(figsize=(5.6, 5.6))
     picture = tile(images, columns=n, gap=0)
@@ -118,7 +120,8 @@ def latent_scatter(vae: VAE, x: Tensor, y: Tensor, dims=(0, 1), ax=None) -> Figu
     """
     if len(y) != len(x):
         raise ValueError(f"y must have a label an image, {len(x)}, got {len(y)}.")
-    mean = vae.encode(x).mean.float().cpu()
+    with mode(vae, training=False):
+        mean = vae.encode(x).mean.float().cpu()
     first, second = mean[:, dims[0]], mean[:, dims[1]]
     if ax is None:
         _, ax = plt.subplots(figsize=(5.6, 5.2))
