@@ -16,6 +16,7 @@ from torch.distributions import (
 )
 
 import vaelib
+from vaelib import plots
 from vaelib.likelihoods import LIKELIHOODS
 from vaelib.linear_gaussian import LinearGaussian
 
@@ -328,7 +329,7 @@ def test_pictures_are_those_of_evaluation_mode():
     torch.testing.assert_close(vae.reconstruct(x)[:1], vae.reconstruct(x[:1]))
     assert vae.sample(1).shape == (1, 1, 4, 4)
     vaelib.active_units(vae, x)
-    vaelib.plots.latent_scatter(vae, x, torch.zeros(3))
+    plots.latent_scatter(vae, x, torch.zeros(3))
     assert vae.training
     for name, value in vae.state_dict().items():
         assert torch.equal(value, before[name]), name
