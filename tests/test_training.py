@@ -364,6 +364,15 @@ def test_whatever_goes_wrong_leaves_the_history():
         vaelib.fit(vae, x, epochs=2, lr=rate, progress=False)
     assert len(raised.value.history) == 1
 
+    def out_of_memory(done):
+        if done >= 0.5:
+            raise RuntimeError("out of memory")
+        return 1.0
+
+    with pytest.raises(RuntimeError, match="out of memory") as raised:
+        vaelib.fit(vae, x, epochs=2, beta=out_of_memory, progress=False)
+    assert len(raised.value.history) == 1
+
 
 def test_half_precision_is_summed_in_single():
     vae, x = vaelib.VAE.mlp((1, 28, 28), hidden=(4,)), torch.rand(1000, 1, 28, 28)

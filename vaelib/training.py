@@ -190,6 +190,7 @@ def fit(
             error.history = history
             raise
         except RuntimeError as error:
+            error.history = history
             if not processes.has_lost_one(error):
                 raise
             raise ConnectionError(
