@@ -279,7 +279,7 @@ def test_site_of_a_fork_points_at_the_fork(sample, tmp_path):
 def test_site_gives_out_the_library_and_the_chapters(sample):
     page = (sample / "book" / "start.html").read_text("utf-8")
     assert re.search(
-        r'href="\.\./downloads/chapters\.zip".*?\((\d+ kB|0\.\d MB)\)', page
+        r'href="\.\./downloads/chapters\.zip".*?\((\d+\skB|0\.\d\sMB)\)', page
     )
     (wheel,) = (sample / "downloads").glob("vaelib-*-py3-none-any.whl")
     held = zipfile.ZipFile(wheel).namelist()
