@@ -6,7 +6,12 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
 
-from vaelib.likelihoods import LIKELIHOODS, bernoulli_log_prob, likelihood
+from vaelib.likelihoods import (
+    LIKELIHOODS,
+    ExactContinuousBernoulli,
+    bernoulli_log_prob,
+    likelihood,
+)
 
 LOGITS = torch.tensor([-6.0, -1.3, 0.0, 0.02, 2.5, 7.0], dtype=torch.float64)
 
@@ -101,6 +106,49 @@ def test_continuous_bernoulli_is_torchs_where_torchs_is_exact():
     theirs = torch.distributions.ContinuousBernoulli(logits=LOGITS.reshape(6, 1, 1, 1))
     torch.testing.assert_close(ours.log_prob(x), theirs.log_prob(x), rtol=1e-7, atol=0)
     torch.testing.assert_close(ours.mean, theirs.mean, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    "logit", [-300, -40, -3, -0.51, -0.49, -0.11, -2e-3, 0, 5e-4, 0.09, 0.6, 20, 99]
+)
+def test_moments_of_the_continuous_bernoulli(logit, dtype):
+    pixel = ExactContinuousBernoulli(logits=torch.tensor(logit, dtype=dtype))
+    x = torch.linspace(0, 1, 200_001, dtype=torch.float64)
+    exact = torch.exp(x * logit - max(logit, 0))
+    exact = exact / torch.trapezoid(exact, x)
+    mean = torch.trapezoid(x * exact, x)
+    expected = {
+        "mean": mean,
+        "variance": torch.trapezoid((x - mean).square() * exact, x),
+        "entropy": torch.trapezoid(torch.special.entr(exact), x),
+    }
+    for name, value in expected.items():
+        found = getattr(pixel, name)
+        found = (found() if callable(found) else found).double()
+        torch.testing.assert_close(found, value, rtol=2e-5, atol=3e-7 * (1 + abs(logit)))
+    below = torch.cumulative_trapezoid(exact, x)[999::1000]
+    at = x[1000::1000].to(dtype)
+    torch.testing.assert_close(pixel.cdf(at).double(), below, rtol=1e-4, atol=1e-6)
+    outside = pixel.cdf(torch.tensor([-1.0, 0.0, 1.0, 2.0])).tolist()
+    assert outside == pytest.approx([0, 0, 1, 1], abs=1e-6)
+    inside = (below > 0.01) & (below < 0.99)
+    there_and_back = pixel.icdf(pixel.cdf(at[inside]))
+    torch.testing.assert_close(there_and_back, at[inside], rtol=1e-4, atol=1e-5)
+    ends = pixel.icdf(torch.tensor([0.0, 1.0], dtype=dtype))
+    torch.testing.assert_close(ends, torch.tensor([0.0, 1.0], dtype=dtype))
+
+
+@pytest.mark.parametrize("name", ["mean", "variance", "entropy", "cdf", "icdf"])
+def test_gradients_of_the_continuous_bernoulli(name):
+    logits = torch.tensor([-9.0, -0.4, -5e-4, 0.3, 2.0, 30.0], dtype=torch.float64)
+    arguments = {"cdf": (torch.tensor(0.3),), "icdf": (torch.tensor(0.3),)}
+
+    def function(logits):
+        found = getattr(ExactContinuousBernoulli(logits=logits), name)
+        return found(*arguments.get(name, ())) if callable(found) else found
+
+    assert torch.autograd.gradcheck(function, logits.requires_grad_())
 
 
 def test_bernoulli_on_grey_pixels_does_not():

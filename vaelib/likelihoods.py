@@ -126,40 +126,65 @@ class ExactContinuousBernoulli(ContinuousBernoulliDistribution):
 
     In float32 torch loses the normalising constant beyond |logit| = 16, where most
     pixels of a black background end up. In the logit l the constant is
-    l / tanh(l / 2) and the mean 1/2 + 1/2 coth(l / 2) - 1 / l; near l = 0 both are
-    replaced by their series.
+    l / tanh(l / 2), the mean 1/2 + 1/2 coth(l / 2) - 1 / l and the variance its
+    derivative; near l = 0, where these are differences of large numbers, stand their
+    series.
     """
-
-    def _split(self) -> tuple[Tensor, Tensor, Tensor]:
-        near = self.logits.abs() < 0.1
-        return self.logits, near, torch.where(near, 1.0, self.logits)
 
     def log_prob(self, value: Tensor) -> Tensor:
         return bernoulli_log_prob(self.logits, value) + self._cont_bern_log_norm()
 
     def _cont_bern_log_norm(self) -> Tensor:
-        logit, near, far = self._split()
+        logit, near, far = self._split(0.1)
         series = math.log(2) + logit.square() / 12 - 7 * logit**4 / 1440
         return torch.where(near, series, (far / torch.tanh(far / 2)).log())
 
     @property
     def mean(self) -> Tensor:
-        logit, near, far = self._split()
+        logit, near, far = self._split(0.1)
         series = 0.5 + logit / 12 - logit**3 / 720
         return torch.where(near, series, 0.5 + 0.5 / torch.tanh(far / 2) - 1 / far)
 
-    def icdf(self, value: Tensor) -> Tensor:
-        logit, near, far = self._split()
+    @property
+    def variance(self) -> Tensor:
+        logit, near, far = self._split(0.5)
+        square = logit.square()
+        series = (1 / 6048 - square / 172_800 + square.square() / 5_322_240) * square
+        series = 1 / 12 + (series - 1 / 240) * square
+        # 1 / (4 sinh^2(l / 2)), without a sinh that overflows
+        tail = torch.exp(-far.abs()) / torch.expm1(-far.abs()).square()
+        return torch.where(near, series, far**-2 - tail)
+
+    def entropy(self) -> Tensor:
+        return -self.log_prob(self.mean)  # log_prob is linear in its value
+
+    def cdf(self, value: Tensor) -> Tensor:
+        logit, near, far = self._split(1e-3)
+        value = value.clamp(0, 1)
         # The mirror image for positive logits, so that nothing overflows.
         mirrored = torch.where(far < 0, value, 1 - value)
+        below = torch.expm1(-far.abs() * mirrored) / torch.expm1(-far.abs())
+        below = torch.where(far < 0, below, 1 - below)
+        return torch.where(near, value - logit * value * (1 - value) / 2, below)
+
+    def icdf(self, value: Tensor) -> Tensor:
+        logit, near, far = self._split(1e-3)
+        mirrored = torch.where(far < 0, value, 1 - value)
         x = torch.log1p(mirrored * torch.expm1(-far.abs())) / -far.abs()
-        x = torch.where(far < 0, x, 1 - x)
+        x = torch.where(far < 0, x, 1 - x).clamp(0, 1)
         return torch.where(near, value + logit * value * (1 - value) / 2, x)
+
+    def _split(self, bound: float) -> tuple[Tensor, Tensor, Tensor]:
+        """The logit, whether it is near zero, and one that is not, to divide by."""
+        near = self.logits.abs() < bound
+        return self.logits, near, torch.where(near, 1.0, self.logits)
 
     def rsample(self, sample_shape=torch.Size()) -> Tensor:
         shape = self._extended_shape(sample_shape)
-        uniform = torch.rand(shape, dtype=self.logits.dtype, device=self.logits.device)
-        return self.icdf(uniform)
+        dtype = self.logits.dtype
+        uniform = torch.rand(shape, dtype=dtype, device=self.logits.device)
+        # Not zero, whose image is the far end of the interval.
+        return self.icdf(uniform.clamp(min=torch.finfo(dtype).eps / 2))
 
     @torch.no_grad()
     def sample(self, sample_shape=torch.Size()) -> Tensor:
