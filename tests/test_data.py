@@ -193,6 +193,15 @@ def test_a_root_that_does_not_exist_is_named(tmp_path, monkeypatch):
         load("mnist")
 
 
+def test_a_root_one_or_two_folders_too_deep_is_told_which(raw, tmp_path):
+    for deep in (raw, raw.parent):
+        with pytest.raises(FileNotFoundError, match=f"use root={str(tmp_path)!r}"):
+            load("mnist", deep)
+    raw.rename(tmp_path / "raw")
+    with pytest.raises(FileNotFoundError, match="move the files into .*MNIST/raw"):
+        load("mnist", tmp_path)
+
+
 def test_unknown_names_are_answered_with_the_known_ones():
     with pytest.raises(ValueError, match="'cifar'.* mnist, digits, digits8, shapes"):
         load("cifar")

@@ -132,3 +132,25 @@ def test_a_covariance_that_is_none_is_refused(cov, sentence):
         vaelib.kl_gaussian(mu, cov, mu, torch.eye(2))
     with pytest.raises(ValueError, match="cov_p"):
         vaelib.kl_gaussian(mu, torch.eye(2), mu, cov)
+
+
+def test_what_is_no_tensor_is_named():
+    with pytest.raises(TypeError, match="mu must be a tensor, got list"):
+        vaelib.kl_standard_normal([0.0], [0.0])
+    with pytest.raises(TypeError, match="logvar must be a tensor, got ndarray"):
+        vaelib.reparameterize(torch.zeros(2), np.zeros(2))
+    with pytest.raises(TypeError, match="cov_q must be a tensor, got float"):
+        vaelib.kl_gaussian(torch.zeros(2), 1.0, torch.zeros(2), torch.eye(2))
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-6])
+def test_symmetry_does_not_depend_on_units(scale):
+    """A large variance in one direction must not hide what another one lacks."""
+    units = torch.tensor([1e3, scale, scale])
+    mu, cov = torch.zeros(3), torch.eye(3)
+    cov[1, 2] = cov[2, 1] = 0.5
+    cov = units[:, None] * cov * units
+    vaelib.kl_gaussian(mu, cov, mu, cov)
+    cov[1, 2] *= 0.5
+    with pytest.raises(ValueError, match="symmetric"):
+        vaelib.kl_gaussian(mu, cov, mu, torch.eye(3))

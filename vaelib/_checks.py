@@ -32,6 +32,24 @@ def positive(name: str, value) -> float:
     return number
 
 
+def model(vae) -> None:
+    """Raise unless vae can be asked for p(x|z) and p(z)."""
+    if not (hasattr(vae, "decode") and hasattr(vae, "prior")):
+        raise TypeError(
+            "vae must be a model, such as vaelib.VAE.mlp(data.shape), and comes first; "
+            f"got {type(vae).__name__}."
+        )
+
+
+def labelled(images) -> None:
+    """Raise unless these are images with labels, as vaelib.load gives them."""
+    if not (hasattr(images, "x") and hasattr(images, "y")):
+        raise TypeError(
+            "images must be vaelib.Images, with pixels x and labels y, such as "
+            f"data.test; got {type(images).__name__}."
+        )
+
+
 def images(x, shape: tuple | None) -> None:
     """Raise one clear sentence unless x is a batch of images with pixels in [0, 1].
 
@@ -62,15 +80,18 @@ def images(x, shape: tuple | None) -> None:
     if not (low > -math.inf and high < math.inf):
         raise ValueError("x holds NaN or infinite values; clean the data first.")
     if shape is not None and (low < 0 or high > 1):
+        remedy = "divide 8-bit pixels by 255, and do not standardise"
+        if -0.3 < low and high < 1.3:  # as bicubic resizing leaves them
+            remedy = "x.clamp(0, 1) cuts off what resizing has added"
         raise ValueError(
-            f"Pixels must lie in [0, 1], got values from {low:.3g} to {high:.3g}; "
-            "divide 8-bit pixels by 255, and do not standardise."
+            f"Pixels must lie in [0, 1], got values from {low:.6g} to {high:.6g}; "
+            f"{remedy}."
         )
 
 
 def bytes_are_grey(x: Tensor) -> None:
     """Raise when 8-bit images hold 0 and 1, which are no grey values to be scaled."""
-    if x.max() <= 1:
+    if x.max() == 1:
         raise ValueError(
             "8-bit images are divided by 255, but these hold nothing above 1; give "
             "x.float() when 1 is white."

@@ -145,6 +145,7 @@ def _mnist(root: str | os.PathLike | None) -> Dataset:
     folder = data_folder(root) / "MNIST" / "raw"
     paths = {name: _find(folder, name) for name in MNIST_FILES}
     if not any(paths.values()):
+        _refuse_the_folder_itself(folder.parent.parent)
         _download(folder)
         paths = {name: folder / name for name in MNIST_FILES}
     if missing := [name for name, path in paths.items() if path is None]:
@@ -170,6 +171,20 @@ def data_folder(root: str | os.PathLike | None = None) -> Path:
             "leave it out to use the cache folder."
         )
     return folder
+
+
+def _refuse_the_folder_itself(root: Path) -> None:
+    """Raise when MNIST lies in root, or in root/raw, instead of root/MNIST/raw."""
+    for folder in (root, root / "raw"):
+        if any(_find(folder, name) for name in MNIST_FILES):
+            inside = folder.name == "raw" and folder.parent.name == "MNIST"
+            remedy = f"root={str(folder.parent.parent)!r}"
+            if not inside:
+                remedy = f"move the files into {root / 'MNIST' / 'raw'}"
+            raise FileNotFoundError(
+                f"MNIST's files lie in {folder} itself, and are looked for in "
+                f"root/MNIST/raw: use {remedy}."
+            )
 
 
 def _find(folder: Path, name: str) -> Path | None:

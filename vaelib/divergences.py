@@ -47,6 +47,7 @@ def kl_gaussian(mu_q: Tensor, cov_q: Tensor, mu_p: Tensor, cov_p: Tensor) -> Ten
     positive definite.
     Source: document 002, section 2.2.2; derived in chapter 5.
     """
+    _tensors(mu_q=mu_q, cov_q=cov_q, mu_p=mu_p, cov_p=cov_p)
     chol_q = _cholesky("cov_q", mu_q, cov_q)
     chol_p = _cholesky("cov_p", mu_p, cov_p)
     d = mu_q.shape[-1]
@@ -79,7 +80,9 @@ def _cholesky(name: str, mu: Tensor, cov: Tensor) -> Tensor:
             f"{tuple(mu.shape)}, got {tuple(cov.shape)}; for a diagonal covariance "
             "pass torch.diag_embed(variance)."
         )
-    tolerance = 1e-4 * cov.detach().abs().amax((-2, -1), keepdim=True)
+    # Relative to the two standard deviations, so that units do not matter.
+    sigma = cov.detach().diagonal(dim1=-2, dim2=-1).sqrt()
+    tolerance = 1e-4 * sigma.unsqueeze(-1) * sigma.unsqueeze(-2)
     symmetric = ((cov - cov.mT).abs() <= tolerance).all()
     chol, info = torch.linalg.cholesky_ex(cov)
     if not symmetric or info.any():
@@ -91,7 +94,17 @@ def _cholesky(name: str, mu: Tensor, cov: Tensor) -> Tensor:
     return chol
 
 
+def _tensors(**given) -> None:
+    for name, value in given.items():
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"{name} must be a tensor, got {type(value).__name__}; "
+                "torch.as_tensor(...) makes one of numbers, lists and arrays."
+            )
+
+
 def _same_shape(mu: Tensor, logvar: Tensor) -> None:
+    _tensors(mu=mu, logvar=logvar)
     if mu.shape != logvar.shape:
         raise ValueError(
             f"mu and logvar must have the same shape, got {tuple(mu.shape)} and "
