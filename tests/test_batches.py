@@ -199,3 +199,17 @@ def test_bytes_that_are_black_or_white_are_not_taken_for_grey():
         vaelib.fit(vae, black_or_white, epochs=1, progress=False)
     with pytest.raises(TypeError, match=r"use x.float\(\)\."):
         vae.elbo(black_or_white)
+
+
+def test_bytes_that_are_all_black_are_images(tmp_path):
+    vaelib.fit(small(), np.zeros((8, 1, 4, 4), np.uint8), 1, progress=False)
+
+
+def test_a_fingerprint_knows_images_however_they_come(file):
+    def fingerprint(x):
+        return Batches(x, 64, small(), Processes()).fingerprint()
+
+    (known,) = {fingerprint(x) for x in kinds(file).values()}
+    other = np.array(file)
+    other[0, 0, 0, 0] ^= 1
+    assert fingerprint(other) != known

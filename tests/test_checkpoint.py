@@ -142,3 +142,23 @@ def test_a_loss_that_explodes_leaves_the_last_good_checkpoint(x, tmp_path):
         fit(resumed, x, 4, lr=lr, checkpoint=path)
     assert len(caught.value.history) == 2
     assert torch.equal(weights(vae), weights(resumed))
+
+
+def test_other_images_and_other_lambdas_are_told_apart(x, tmp_path):
+    path = tmp_path / "run.safetensors"
+    slope = 1e-3
+    fit(small(), x, 2, lr=lambda done: slope * (2 - done), checkpoint=path)
+    assert len(fit(small(), x, 2, lr=lambda done: 1e-3 * (2 - done), checkpoint=path))
+    with pytest.raises(ValueError, match="values 0.002, 0.0017, 0.0013.*values 0.003"):
+        fit(small(), x, 2, lr=lambda done: 1e-3 * (3 - done), checkpoint=path)
+    with pytest.raises(ValueError, match="pixels="):
+        fit(small(), 1 - x, 2, lr=lambda done: 1e-3 * (2 - done), checkpoint=path)
+
+
+def test_a_checkpoint_that_is_refused_leaves_the_model_as_it_was(x, tmp_path):
+    path = tmp_path / "run.safetensors"
+    fit(small(), x, 1, checkpoint=path)
+    vae = small()
+    with pytest.raises(ValueError, match="start_at_mean"):
+        fit(vae, x, 1, checkpoint=path, start_at_mean=True)
+    assert torch.equal(weights(vae), weights(small()))

@@ -296,11 +296,29 @@ def test_the_command_line_answers_in_a_sentence(tmp_path, capsys):
             train.main(given)
         assert sentence in capsys.readouterr().err
     out = ["--out", f"{tmp_path}/x.safetensors"]
+
+    def npy(name, array):
+        path = tmp_path / f"{name}.npy"
+        path.write_bytes(b"")
+        if array is not None:
+            np.save(path, array)
+        return str(path)
+
     for given, sentence in [
         (["--data", "faces"], "vaelib.train: no data set is called 'faces'"),
         (["--data", "digits8", "--epochs", "0"], "epochs must be a whole number"),
         (["--data", f"{tmp_path}/no.npy"], "No such file"),
         (["--device", "tpu"], "device must be"),
+        (["--data", npy("empty", None)], "empty.npy is no complete .npy file"),
+        (
+            ["--data", npy("ints", np.zeros((2, 4, 4), int))],
+            "8-bit or floats in [0, 1]",
+        ),
+        (["--data", npy("flat", np.zeros((2, 4)))], "images (N, C, H, W) or (N, H, W)"),
+        (
+            ["--data", npy("last", np.zeros((2, 8, 8, 3), np.uint8))],
+            "channels last; write it again with numpy.save",
+        ),
     ]:
         assert train.main(given + out) == 1
         assert sentence in capsys.readouterr().err

@@ -378,3 +378,51 @@ def test_half_precision_is_summed_in_single():
     vae, x = vaelib.VAE.mlp((1, 28, 28), hidden=(4,)), torch.rand(1000, 1, 28, 28)
     expected = vaelib.evaluate(vae, x)["elbo"]
     assert vaelib.evaluate(vae.half(), x)["elbo"] == pytest.approx(expected, rel=0.02)
+
+
+def test_weights_that_would_not_be_trained_are_named():
+    """Layers that a plain function holds are not the model's."""
+    parts = vaelib.VAE.mlp((1, 4, 4), hidden=(4,), latent_dim=2)
+    x = torch.rand(8, 1, 4, 4)
+    vae = vaelib.VAE(lambda x: parts.encoder(x), parts.decoder, parts.prior)
+    with pytest.raises(ValueError, match="would not be trained: write the encoder"):
+        vaelib.fit(vae, x, 1, progress=False)
+    parts.encoder.requires_grad_(False)
+    assert len(vaelib.fit(vae, x, 1, progress=False)) == 1
+    parts.requires_grad_(False)
+    with pytest.raises(ValueError, match=r"nothing to train.*vae.requires_grad_\(\)"):
+        vaelib.fit(vae, x, 1, progress=False)
+
+
+def test_an_explosion_that_torch_notices_first_is_told_alike():
+    class Encoder(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.mu = torch.nn.Linear(16, 2)
+
+        def forward(self, x):  # with torch's own check of the arguments
+            normal = torch.distributions.Normal(self.mu(x.flatten(1)), 1.0)
+            return torch.distributions.Independent(normal, 1)
+
+    parts = vaelib.VAE.mlp((1, 4, 4), hidden=(4,), latent_dim=2)
+    vae, x = vaelib.VAE(Encoder(), parts.decoder, parts.prior), torch.rand(8, 1, 4, 4)
+
+    def explode(done):
+        if done >= 0.5:
+            with torch.no_grad():
+                vae.encoder.mu.weight.fill_(torch.nan)
+        return 1.0
+
+    with pytest.raises(FloatingPointError, match="in epoch 2") as raised:
+        vaelib.fit(vae, x, 2, batch_size=4, beta=explode, progress=False)
+    assert len(raised.value.history) == 1 and weights(vae).isfinite().all()
+
+
+def test_a_model_comes_first(digits):
+    with pytest.raises(TypeError, match="vae must be a model.* first; got Dataset"):
+        vaelib.fit(digits, small())
+
+
+def test_a_history_may_have_more_columns_later():
+    history = vaelib.History([{"epoch": 1, "elbo": 1.0}, {"epoch": 2, "test_elbo": 2}])
+    assert history["test_elbo"][1] == 2 and "test_elbo" in repr(history)

@@ -51,13 +51,13 @@ class Checkpoint:
             ) from error
         self._compare(found["settings"], len(found["rows"]))
         model, moments = _split(tensors, "model."), _split(tensors, "adam.")
-        try:
-            vae.load_state_dict(model)
-        except RuntimeError as error:
+        shapes = {name: value.shape for name, value in vae.state_dict().items()}
+        if {name: value.shape for name, value in model.items()} != shapes:
             raise ValueError(
                 f"The weights in {self.path} are those of another model; build the "
                 "same one, or delete the file to begin anew."
-            ) from error
+            )
+        vae.load_state_dict(model)
         state = {}
         for name, value in moments.items():
             index, moment = name.split(".")

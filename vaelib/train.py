@@ -149,8 +149,24 @@ def _load(name: str):
         if WORLD > 1 and first:
             dist.barrier()
         return data, data.shape
-    images = np.load(name, mmap_mode="r")
+    try:
+        images = np.load(name, mmap_mode="r")
+    except (ValueError, EOFError) as error:  # numpy's sentences speak of pickles
+        raise ValueError(
+            f"{name} is no complete .npy file of numbers; write it with "
+            "numpy.save(name, images)."
+        ) from error
     images = images[:, None] if images.ndim == 3 else images
+    if images.ndim != 4 or not (images.dtype == "uint8" or images.dtype.kind == "f"):
+        raise ValueError(
+            f"{name} must hold images (N, C, H, W) or (N, H, W), 8-bit or floats in "
+            f"[0, 1], got {images.dtype} of shape {images.shape}."
+        )
+    if images.shape[3] in (1, 3, 4) and images.shape[1] > 4:
+        raise ValueError(
+            f"{name} holds images of shape {images.shape}, channels last; write it "
+            "again with numpy.save(name, images.transpose(0, 3, 1, 2))."
+        )
     return images, images.shape[1:]
 
 

@@ -4,6 +4,7 @@ import math
 import os
 import random
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -58,10 +59,14 @@ class History:
         return iter(self.rows)
 
     def __getitem__(self, name: str) -> list:
-        known = list(self.rows[0]) if self.rows else []
+        known = self._columns()
         if name not in known:
             raise KeyError(f"no column {name!r}; there are: {', '.join(known)}")
         return [row.get(name, math.nan) for row in self.rows]
+
+    def _columns(self) -> list[str]:
+        """In the order of their first appearance: not each row need have all."""
+        return list(dict.fromkeys(name for row in self.rows for name in row))
 
     def plot(self):
         """A figure of the bound and its two terms over the epochs."""
@@ -72,7 +77,7 @@ class History:
     def __repr__(self) -> str:
         if not self.rows:
             return "History of no epoch" + " (interrupted)" * self.interrupted
-        names = list(self.rows[0])
+        names = self._columns()
         widths = [max(len(name), 8) for name in names]
         columns = list(zip(names, widths, strict=True))
         lines = ["  ".join(f"{name:>{width}}" for name, width in columns)]
@@ -129,6 +134,12 @@ def fit(
     seed = checks.count("seed", seed, least=0)
     device = find_device(device)
     processes = Processes.here(device)
+    checks.model(vae)
+    if not any(p.requires_grad for p in vae.parameters()):
+        raise ValueError(
+            "There is nothing to train: no weight of vae asks for a gradient; "
+            "vae.requires_grad_() makes all of them ask."
+        )
     train, test = _images(data, vae)
     vae.to(device)
     batches = Batches(train, batch_size, vae, processes)
@@ -140,13 +151,13 @@ def fit(
     except KeyboardInterrupt:
         history.interrupted = True
         return history
-    if start_at_mean:
-        _start_at_mean(vae, batches.mean())
     if checkpoint is not None:
         settings = _settings(vae, batches, epochs, lr, beta, seed, precision)
         settings["start_at_mean"] = start_at_mean
         checkpoint = Checkpoint(checkpoint, settings, epochs, processes)
         history.rows += checkpoint.read(vae, adam)
+    if start_at_mean and not history.rows:
+        _start_at_mean(vae, batches.mean())
     bound, good = processes.bound(vae), _snapshot(vae)
     # tqdm's own switch, which its notebook bar does not look at.
     hidden = not progress or os.environ.get("TQDM_DISABLE", "0") not in ("", "0")
@@ -170,7 +181,7 @@ def fit(
                 torch.manual_seed(_mixed("noise", seed, epoch, processes.rank))
                 pairs = threads.steer(batches.epoch(_mixed("order", seed, epoch)))
                 meter = Meter(epoch, epochs, batches, processes, bar)
-                with mode(vae, training=True):
+                with mode(vae, training=True), meter.invalid_values():
                     train_epoch(
                         vae, bound, pairs, adam, lr, beta, networks, meter, good
                     )
@@ -219,9 +230,30 @@ def train_epoch(vae, bound, pairs, adam, lr, beta, networks, meter, good):
         if meter.is_due(step):
             meter.look(step)  # raises when the loss is not finite
         if step == 1:  # these weights have just given a finite loss
+            _has_all_weights(vae, elbo.value)
             good.update(_snapshot(vae))
         adam.step()
     meter.look(step, weights=list(vae.parameters()))
+
+
+def _has_all_weights(vae: VAE, result: Tensor) -> None:
+    """Raise when result depends on a weight that is not among the model's."""
+    known = {id(p) for p in vae.parameters()}
+    seen, stack = set(), [result.grad_fn]
+    while stack:
+        node = stack.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        stack += [following for following, _ in node.next_functions]
+        weight = getattr(node, "variable", None)
+        if weight is not None and id(weight) not in known:
+            raise ValueError(
+                f"The bound depends on a weight of shape {tuple(weight.shape)} that "
+                "vae.parameters() does not give, so it would not be trained: write "
+                "the encoder and decoder as nn.Module, with their layers in "
+                "attributes, or freeze that weight with requires_grad_(False)."
+            )
 
 
 def _snapshot(vae) -> dict[str, Tensor]:
@@ -253,14 +285,19 @@ def _mixed(*parts: str | int) -> int:
 def _settings(vae, batches, epochs, lr, beta, seed, precision) -> dict:
     """What a training's result depends on, for its checkpoint."""
 
-    def described(value):  # of a schedule nothing but its name can be compared
-        if callable(value):
-            return getattr(value, "__qualname__", type(value).__qualname__)
-        return repr(value)
+    def described(value):
+        if not callable(value):
+            return repr(value)
+        name = getattr(value, "__qualname__", type(value).__qualname__)
+        if name.endswith("<lambda>"):  # they all have this name
+            values = ", ".join(f"{value(done):g}" for done in (0.0, 0.3, 0.7))
+            return f"{name} with the values {values} at 0, 0.3 and 0.7"
+        return name
 
     settings = {
         "model": vae.config,
         "images": batches.images,
+        "pixels": batches.fingerprint(),
         "batch_size": batches.batch_size,
         "lr": described(lr),
         "beta": described(beta),
@@ -333,12 +370,7 @@ class Meter:
             + [self.processes.stop]
         )
         if broken or not all(map(math.isfinite, sums)):
-            raise FloatingPointError(
-                f"The loss stopped being finite in epoch {self.epoch}, at or shortly "
-                f"before step {step} of {self.steps}. Try a learning rate ten times "
-                "smaller, or look at the last layers for exploding values; the model "
-                "is back where an epoch last began with a finite loss."
-            )
+            raise self.not_finite(step)
         if stop:
             raise KeyboardInterrupt
         # About once a second where steps are slow, so that Ctrl-C need not wait.
@@ -352,6 +384,26 @@ class Meter:
                 f"reconstruction {reconstruction:.1f}, KL {kl:.1f}",
                 refresh=False,
             )
+
+    @contextmanager
+    def invalid_values(self):
+        """What torch's own check of a distribution's arguments says, in fit's words."""
+        try:
+            yield
+        except ValueError as error:
+            began = self.epoch > 1 or self.images  # else it never worked
+            if began and "invalid values" in str(error):
+                step = 1 + self.images * self.steps // self.size
+                raise self.not_finite(step) from error
+            raise
+
+    def not_finite(self, step: int) -> FloatingPointError:
+        return FloatingPointError(
+            f"The loss stopped being finite in epoch {self.epoch}, at or shortly "
+            f"before step {step} of {self.steps}. Try a learning rate ten times "
+            "smaller, or look at the last layers for exploding values; the model "
+            "is back where an epoch last began with a finite loss."
+        )
 
     def row(self) -> dict:
         """Means over the images seen; epoch is a fraction when it was cut short."""
