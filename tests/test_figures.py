@@ -278,6 +278,55 @@ def test_a_film_looks_on_and_changes_nothing():
     assert np.abs(points[0] - points[-1]).max() > 0.05
 
 
+def test_a_film_of_an_interrupted_training_says_when_it_ended():
+    vae, images, steps = small_vae(), some_images(), 0
+
+    def beta(done):
+        nonlocal steps
+        steps += 1
+        if steps > 60:
+            raise KeyboardInterrupt
+        return 1.0
+
+    film = figures.Film(vae, images, epochs=10, frames=5, beta=beta)
+    history = vaelib.fit(vae, images.x, 10, batch_size=2, beta=film, progress=False)
+    assert history.interrupted and len(images) == 40
+    assert film.figure().moments[-1]["epoch"] == pytest.approx(3, abs=0.06)
+
+
+def test_figures_show_evaluation_mode(comms, monkeypatch):
+    monkeypatch.delenv("VAELIB_STATIC", raising=False)
+    vae, images = small_vae(), some_images()
+    vae.encoder.features.append(nn.BatchNorm1d(16))
+    vae.train()
+    before = {name: value.clone() for name, value in vae.state_dict().items()}
+    figures.latent_explorer(vae, images)
+    figures.interpolation(vae, images)
+    figures.loss_scales({1.0: vae}, images)
+    film = figures.Film(vae, images)
+    film(0.0)
+    film.figure()
+    vaelib.explore(vae, images)
+    assert vae.training
+    for name, value in vae.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def test_wrong_types_are_named():
+    vae, images = small_vae(), some_images()
+    data = SimpleNamespace(train=images, test=images)
+    for make, sentence in [
+        (lambda: figures.latent_explorer(images, vae), "vae must be a model"),
+        (lambda: figures.latent_explorer(vae, images.x), "vaelib.Images.*got Tensor"),
+        (lambda: figures.interpolation(vae, data), "such as data.test; got Simple"),
+        (lambda: figures.loss_scales({1.0: vae}), "vaelib.Images.*got NoneType"),
+        (lambda: figures.Film(images, vae), "vae must be a model"),
+        (lambda: vaelib.explore(images), "vae must be a model"),
+    ]:
+        with pytest.raises(TypeError, match=sentence):
+            make()
+
+
 def test_interpolation_offers_one_image_of_each_class():
     images = some_images(40)
     images = Images(images.x, images.y.flip(0))
@@ -323,7 +372,6 @@ def test_convolutions_that_the_page_cannot_compute_are_refused(layer):
         (lambda: figures.elbo_gap(s=0), "s must"),
         (lambda: figures.reparameterization(sigma=0), "sigma"),
         (lambda: figures.draw_digit(small_vae()), "(1, 28, 28)"),
-        (lambda: figures.loss_scales(small_family()), "images"),
         (lambda: figures.loss_scales({0.0: small_vae()}, some_images()), "positive"),
         (lambda: figures.Film(small_vae(3), some_images()), "latent_dim=2"),
         (lambda: figures.Film(small_vae(), some_images()).figure(), "schedule"),

@@ -128,3 +128,10 @@ def test_active_units_refuses_one_image_and_thresholds_below_zero():
         vaelib.active_units(vae, torch.rand(1, 1, 4, 4))
     with pytest.raises(ValueError, match="threshold"):
         vaelib.active_units(vae, torch.rand(9, 1, 4, 4), threshold=0)
+
+
+def test_slerp_refuses_a_list_of_stops_in_the_place_of_dimensions():
+    a, b, stops = torch.randn(9), torch.randn(9), torch.linspace(0, 1, 9)
+    with pytest.raises(ValueError, match=r"t\[:, None\] walks"):
+        vaelib.slerp(a, b, stops)
+    assert vaelib.slerp(a, b, stops[:, None]).shape == (9, 9)

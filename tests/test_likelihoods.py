@@ -126,7 +126,9 @@ def test_moments_of_the_continuous_bernoulli(logit, dtype):
     for name, value in expected.items():
         found = getattr(pixel, name)
         found = (found() if callable(found) else found).double()
-        torch.testing.assert_close(found, value, rtol=2e-5, atol=3e-7 * (1 + abs(logit)))
+        torch.testing.assert_close(
+            found, value, rtol=2e-5, atol=3e-7 * (1 + abs(logit))
+        )
     below = torch.cumulative_trapezoid(exact, x)[999::1000]
     at = x[1000::1000].to(dtype)
     torch.testing.assert_close(pixel.cdf(at).double(), below, rtol=1e-4, atol=1e-6)

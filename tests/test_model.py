@@ -210,7 +210,7 @@ def test_a_config_is_plain_json():
         (torch.rand(0, 1, 28, 28), ValueError, "no images"),
         (torch.full((2, 1, 28, 28), 255), TypeError, "float"),
         (torch.full((2, 1, 28, 28), 255.0), ValueError, r"\[0, 1\].*255"),
-        (torch.full((2, 1, 28, 28), -0.1), ValueError, "standardise"),
+        (torch.full((2, 1, 28, 28), -0.5), ValueError, "standardise"),
         (torch.full((2, 1, 28, 28), torch.nan), ValueError, "NaN"),
         (torch.full((2, 1, 28, 28), torch.inf), ValueError, "infinite"),
         ([[0.0]], TypeError, "must be a tensor, got list"),
@@ -356,3 +356,16 @@ def test_a_checkpoint_is_not_taken_for_a_model(tmp_path):
     vaelib.fit(vae, x, epochs=1, progress=False, checkpoint=path)
     with pytest.raises(ValueError, match="is a checkpoint of vaelib.fit"):
         vaelib.VAE.load(path)
+
+
+def test_a_call_of_the_model_is_told_what_to_call():
+    vae = vaelib.VAE.mlp((1, 4, 4))
+    with pytest.raises(NotImplementedError, match=r"vae.reconstruct\(x\)"):
+        vae(torch.rand(3, 1, 4, 4))
+
+
+def test_pixels_a_little_outside_are_told_to_be_cut_off():
+    vae, x = vaelib.VAE.mlp((1, 4, 4)), torch.rand(3, 1, 4, 4)
+    x[0, 0, 0, 0] = 1.0000001
+    with pytest.raises(ValueError, match=r"x.clamp\(0, 1\)"):
+        vae.elbo(x)

@@ -159,3 +159,21 @@ def test_the_palette_can_be_seen_on_both_pages(page):
     for colour in plt.rcParams["axes.prop_cycle"].by_key()["color"]:
         light, dark = sorted([luminance(colour), luminance(page)], reverse=True)
         assert (light + 0.05) / (dark + 0.05) >= 3, (colour, page)
+
+
+def test_what_cannot_be_drawn_is_said():
+    vae, x = tiny(), torch.rand(4, 1, 6, 5)
+    for draw, sentence in [
+        (lambda: plots.image_grid([1, 2]), "images must be a tensor, got list"),
+        (lambda: plots.image_grid((x * 255).byte()), r"images.float\(\) / 255"),
+        (lambda: plots.rows({"a": None}), "images must be a tensor, got NoneType"),
+        (lambda: plots.samples(x), "vae must be a model.*got Tensor"),
+        (lambda: plots.reconstructions(x, vae), "vae must be a model.*got Tensor"),
+        (lambda: plots.losses(vae), "what vaelib.fit returns, got VAE"),
+    ]:
+        with pytest.raises(TypeError, match=sentence):
+            draw()
+    plots.image_grid(x > 0.5)
+    for tail in (0, 0.5, -1):
+        with pytest.raises(ValueError, match="tail must lie between 0 and 0.5"):
+            plots.manifold(vae, tail=tail)

@@ -1,5 +1,6 @@
 """What a computation may change for a while, and puts back whatever happens."""
 
+import functools
 import signal
 import threading
 from contextlib import contextmanager
@@ -7,10 +8,15 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from vaelib import _checks as checks
+
 
 @contextmanager
 def mode(module: nn.Module, training: bool):
     """Training or evaluation mode for a while; each submodule gets back its own."""
+    if not isinstance(module, nn.Module):  # explore takes whatever decodes
+        yield
+        return
     before = [(part, part.training) for part in module.modules()]
     module.train(training)
     try:
@@ -18,6 +24,21 @@ def mode(module: nn.Module, training: bool):
     finally:
         for part, was_training in before:
             part.training = was_training
+
+
+def evaluating(function):
+    """For functions that look at a model, their first argument, and do not train it.
+
+    Inside, the model is in evaluation mode, and nothing asks for gradients.
+    """
+
+    @functools.wraps(function)
+    def evaluated(vae, *arguments, **options):
+        checks.model(vae)
+        with torch.no_grad(), mode(vae, training=False):
+            return function(vae, *arguments, **options)
+
+    return evaluated
 
 
 @contextmanager

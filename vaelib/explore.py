@@ -5,13 +5,13 @@ import os
 
 import torch
 
-from vaelib._state import seeded
+from vaelib._state import evaluating, seeded
 
 SLIDERS = 8  # more than fit beside a picture
 SMALLEST = 224  # CSS pixels that the picture measures at least
 
 
-@torch.no_grad()
+@evaluating
 def explore(vae, images=None, sliders: int = SLIDERS, delay: float = 0.03):
     """Move z with sliders and see the mean of p(x|z), decoded by the model itself.
 
@@ -110,7 +110,6 @@ def _explorer(widgets, vae, order, delay):
                 self._waiting.cancel()
             self._waiting = loop.call_later(delay, self._show)
 
-        @torch.no_grad()
         def _show(self):
             self._waiting = None
             self._image.value = _png(
@@ -131,7 +130,7 @@ def _order(vae, images, d: int) -> list[int]:
     return kl.mean(0).argsort(descending=True).tolist()
 
 
-@torch.no_grad()
+@evaluating
 def _png(vae, z, columns: int, smallest: int = 0) -> bytes:
     from vaelib.figures.stills import png
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 
 from vaelib import _checks as checks
-from vaelib._state import mode
+from vaelib._state import evaluating
 from vaelib.model import VAE
 
 PARALLEL = 1e-6  # sine below which two codes have no arc between them
@@ -32,6 +32,11 @@ def slerp(a: Tensor, b: Tensor, t) -> Tensor:
             f"{a.shape[-1]} and {b.shape[-1]} dimensions."
         )
     t = torch.as_tensor(t, dtype=a.dtype, device=a.device)
+    if t.dim() and t.shape[-1] != 1:
+        raise ValueError(
+            f"t must be a number or have shape (..., 1), got {tuple(t.shape)}; "
+            "t[:, None] walks through a list of them."
+        )
     length_a, length_b = (v.norm(dim=-1, keepdim=True) for v in (a, b))
     u, v = a / length_a.clamp(min=1e-30), b / length_b.clamp(min=1e-30)
     # The arc cosine of u . v would lose half of the digits near 0 and 180 degrees.
@@ -45,7 +50,7 @@ def slerp(a: Tensor, b: Tensor, t) -> Tensor:
     return weight_a * a + weight_b * b
 
 
-@torch.no_grad()
+@evaluating
 def active_units(vae: VAE, x: Tensor, threshold: float = 0.01) -> Tensor:
     """Which latent dimensions the encoder uses, a boolean for each, shape (d,).
 
@@ -58,8 +63,7 @@ def active_units(vae: VAE, x: Tensor, threshold: float = 0.01) -> Tensor:
             f"x must hold two images at least, got {len(x)}: a unit is active when its "
             "mean differs between images."
         )
-    with mode(vae, training=False):
-        return vae.encode(x).mean.var(0) > checks.positive("threshold", threshold)
+    return vae.encode(x).mean.var(0) > checks.positive("threshold", threshold)
 
 
 def log_aggregate(q: Distribution, z: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, kl_divergence
 
 from vaelib import _checks as checks
-from vaelib._state import mode, seeded
+from vaelib._state import evaluating, seeded
 from vaelib.networks import (
     ConvDecoder,
     ConvEncoder,
@@ -134,17 +134,15 @@ class VAE(nn.Module):
             )
         return self.decoder(self.prepared(z))
 
-    @torch.no_grad()
+    @evaluating
     def sample(self, n: int = 1) -> Tensor:
         """n images from the model: draw z from the prior, take the mean of p(x|z)."""
-        with mode(self, training=False):
-            return self.decode(self.prior().sample((checks.count("n", n),))).mean
+        return self.decode(self.prior().sample((checks.count("n", n),))).mean
 
-    @torch.no_grad()
+    @evaluating
     def reconstruct(self, x: Tensor) -> Tensor:
         """The mean of p(x|z) at the mean of q(z|x), shape of x."""
-        with mode(self, training=False):
-            return self.decode(self.encode(x).mean).mean
+        return self.decode(self.encode(x).mean).mean
 
     def log_weights(self, x: Tensor, samples: int = 1) -> Tensor:
         """log w = log p(x|z) + log p(z) - log q(z|x) at z ~ q(z|x), in nats.
@@ -182,6 +180,12 @@ class VAE(nn.Module):
         kl_per_dim = _kl_per_dim(q, p)
         kl = _kl(q, p, z) if kl_per_dim is None else kl_per_dim.sum(-1)
         return Elbo(reconstruction, kl, kl_per_dim, beta)
+
+    def forward(self, x: Tensor):
+        raise NotImplementedError(
+            "A VAE has no single output: call vae.elbo(x) for the bound, "
+            "vae.reconstruct(x) for images, vae.encode(x) for q(z|x)."
+        )
 
     @property
     def device(self) -> torch.device:

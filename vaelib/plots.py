@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from vaelib import _checks as checks
-from vaelib._state import mode
+from vaelib._state import evaluating
 from vaelib.model import VAE
 
 
@@ -22,11 +22,7 @@ def tile(images: Tensor, columns: int, gap: int = 1) -> Tensor:
 
     The gap between two images is NaN, and not drawn. Values are clipped to [0, 1].
     """
-    if images.dim() != 4 or images.shape[1] not in (1, 3):
-        raise ValueError(
-            "images must have shape (N, 1, H, W) or (N, 3, H, W), got "
-            f"{tuple(images.shape)}."
-        )
+    _check(images)
     n, c, h, w = images.shape
     columns = checks.count("columns", columns)
     rows = math.ceil(n / columns)
@@ -41,6 +37,7 @@ def tile(images: Tensor, columns: int, gap: int = 1) -> Tensor:
 
 def image_grid(images: Tensor, columns: int | None = None, ax=None) -> Figure:
     """Images (N, C, H, W) side by side."""
+    _check(images)
     columns = columns or min(len(images), 10)
     picture = tile(images, columns)
     if ax is None:
@@ -52,11 +49,13 @@ def image_grid(images: Tensor, columns: int | None = None, ax=None) -> Figure:
     return ax.figure
 
 
+@evaluating
 def samples(vae: VAE, n: int = 40, columns: int = 10, ax=None) -> Figure:
     """Images drawn from the model: z from the prior, the mean of p(x|z) shown."""
     return image_grid(vae.sample(n), columns, ax)
 
 
+@evaluating
 def reconstructions(vae: VAE, x: Tensor, ax=None) -> Figure:
     """Images (N, C, H, W) above, their reconstructions below."""
     return rows({"data": x, "model": vae.reconstruct(x)}, ax)
@@ -64,6 +63,8 @@ def reconstructions(vae: VAE, x: Tensor, ax=None) -> Figure:
 
 def rows(pictures: dict[str, Tensor], ax=None) -> Figure:
     """Rows of N images each, (N, C, H, W), every row with its name on the left."""
+    for x in pictures.values():
+        _check(x)
     images = [x.detach().cpu() for x in pictures.values()]
     shapes = {tuple(x.shape) for x in images}
     if len(shapes) != 1:
@@ -83,7 +84,7 @@ def rows(pictures: dict[str, Tensor], ax=None) -> Figure:
     return figure
 
 
-@torch.no_grad()
+@evaluating
 def manifold(vae: VAE, n: int = 20, tail: float = 0.01, ax=None) -> Figure:
     """A model with two latent dimensions, decoded over its whole plane.
 
@@ -94,11 +95,12 @@ def manifold(vae: VAE, n: int = 20, tail: float = 0.01, ax=None) -> Figure:
     d = vae.prior().event_shape[-1]
     if d != 2:
         raise ValueError(f"manifold needs a model with latent_dim=2, this one has {d}.")
-    levels = torch.linspace(tail, 1 - tail, n)
+    if not 0 < tail < 0.5:
+        raise ValueError(f"tail must lie between 0 and 0.5, got {tail}.")
+    levels = torch.linspace(tail, 1 - tail, checks.count("n", n, least=2))
     quantiles = torch.special.ndtri(levels)
     z2, z1 = torch.meshgrid(quantiles.flip(0), quantiles, indexing="ij")
-    with mode(vae, training=False):
-        images = vae.decode(torch.stack([z1, z2], -1).reshape(-1, 2)).mean
+    images = vae.decode(torch.stack([z1, z2], -1).reshape(-1, 2)).mean
     if ax is None:
         _, ax = plt.subplots(figsize=(5.6, 5.6))
     picture = tile(images, columns=n, gap=0)
@@ -112,7 +114,7 @@ def manifold(vae: VAE, n: int = 20, tail: float = 0.01, ax=None) -> Figure:
     return ax.figure
 
 
-@torch.no_grad()
+@evaluating
 def latent_scatter(vae: VAE, x: Tensor, y: Tensor, dims=(0, 1), ax=None) -> Figure:
     """Posterior means of images x (N, C, H, W), coloured by their labels y (N,).
 
@@ -120,8 +122,7 @@ def latent_scatter(vae: VAE, x: Tensor, y: Tensor, dims=(0, 1), ax=None) -> Figu
     """
     if len(y) != len(x):
         raise ValueError(f"y must have a label an image, {len(x)}, got {len(y)}.")
-    with mode(vae, training=False):
-        mean = vae.encode(x).mean.float().cpu()
+    mean = vae.encode(x).mean.float().cpu()
     first, second = mean[:, dims[0]], mean[:, dims[1]]
     if ax is None:
         _, ax = plt.subplots(figsize=(5.6, 5.2))
@@ -152,9 +153,13 @@ def latent_scatter(vae: VAE, x: Tensor, y: Tensor, dims=(0, 1), ax=None) -> Figu
 
 def losses(history) -> Figure:
     """The negative ELBO over the epochs, and its two terms, in nats an image."""
+    if not hasattr(history, "rows"):
+        raise TypeError(
+            f"history must be what vaelib.fit returns, got {type(history).__name__}."
+        )
     if not history.rows:
         raise ValueError("This history holds no epoch yet; train first.")
-    has_test = "test_elbo" in history.rows[0]
+    has_test = any("test_elbo" in row for row in history)
     panels = [
         ("elbo", "negative ELBO"),
         ("reconstruction", "-log p(x|z)"),
@@ -172,6 +177,24 @@ def losses(history) -> Figure:
     axes[0].set_ylabel("nats per image")
     axes[0].legend()
     return figure
+
+
+def _check(images) -> None:
+    if not isinstance(images, Tensor):
+        raise TypeError(
+            f"images must be a tensor, got {type(images).__name__}; of a data set "
+            "take data.test.x."
+        )
+    if not images.is_floating_point() and images.numel() and images.max() > 1:
+        raise TypeError(
+            f"images must hold numbers in [0, 1], got {images.dtype}; use "
+            "images.float() / 255."
+        )
+    if images.dim() != 4 or images.shape[1] not in (1, 3):
+        raise ValueError(
+            "images must have shape (N, 1, H, W) or (N, 3, H, W), got "
+            f"{tuple(images.shape)}."
+        )
 
 
 def _show(ax, picture: Tensor) -> None:

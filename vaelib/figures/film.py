@@ -5,11 +5,12 @@ from collections.abc import Callable
 import torch
 import traitlets
 
-from vaelib._state import mode, seeded
+from vaelib import _checks as checks
+from vaelib._state import evaluating, seeded
 from vaelib.data import Images
 from vaelib.figures import stills
 from vaelib.figures.live import LiveFigure, fixed
-from vaelib.figures.models import scatter
+from vaelib.figures.models import extent_of, first, scatter
 from vaelib.figures.networks import latent_dim
 from vaelib.model import VAE
 from vaelib.plots import tile
@@ -60,6 +61,7 @@ class Film:
         frames: int = 16,
         beta: float | Callable[[float], float] = 1.0,
     ):
+        checks.model(vae)
         d = latent_dim(vae)
         if d != 2:
             raise ValueError(
@@ -68,43 +70,30 @@ class Film:
         if frames < 2:
             raise ValueError(f"frames must be at least 2, got {frames}.")
         self.vae = vae
-        self.images = images[torch.arange(min(len(images), POINTS))]
+        self.images = first(images, POINTS)
         self.epochs = epochs
         self.schedule = beta if callable(beta) else lambda fraction: beta
         # Fractions of training 0, then growing by the same factor up to 1.
         grown = torch.logspace(-2.7, 0, frames - 1).tolist()
         self.moments = [0.0, *grown]
         self.seen: list[dict] = []
+        self.begun = self.done = 0.0  # this step of training, as fractions of it
 
     def __call__(self, fraction: float) -> float:
         """The schedule's beta; a frame is taken when its moment has come."""
         if fraction == 0:
             self.seen.clear()
+        # This step ends as far from its begin as the one before, unless it is cut off.
+        self.begun, self.done = fraction, 2 * fraction - self.begun
         if len(self.seen) < len(self.moments) - 1:
             if fraction >= self.moments[len(self.seen)]:
                 self.take(fraction)
         return self.schedule(fraction)
 
-    @torch.no_grad()
     def take(self, fraction: float) -> None:
         """Keep what the model does now, at this fraction of training."""
-        with mode(self.vae, training=False):
-            self.seen.append(self._frame(fraction))
-
-    def _frame(self, fraction: float) -> dict:
-        with seeded(0):
-            elbo = self.vae.elbo(self.images.x).value.mean().item()
-        levels = torch.linspace(0.04, 0.96, GRID)
-        quantiles = torch.special.ndtri(levels)
-        z2, z1 = torch.meshgrid(quantiles.flip(0), quantiles, indexing="ij")
-        images = self.vae.decode(torch.stack([z1, z2], -1).reshape(-1, 2)).mean
-        known = scatter(self.vae, self.images)
-        return {
-            "epoch": fraction * self.epochs,
-            "elbo": elbo,
-            "points": known["points"],
-            "picture": tile(images, columns=GRID, gap=0),
-        }
+        frame = _frame(self.vae, self.images)
+        self.seen.append({"epoch": fraction * self.epochs, **frame})
 
     def figure(
         self,
@@ -120,10 +109,9 @@ class Film:
                 "the film has seen no training: pass it to fit as its schedule, "
                 "vaelib.fit(vae, data, beta=film)."
             )
-        if self.seen[-1]["epoch"] < self.epochs:
-            self.take(1.0)
+        if self.seen[-1]["epoch"] < self.done * self.epochs:
+            self.take(min(1.0, self.done))  # less when training was interrupted
         known = scatter(self.vae, self.images, names)
-        reach = self.vae.encode(self.images.x).mean.abs().flatten().quantile(0.99)
         pictures = torch.stack([frame["picture"] for frame in self.seen])
         if pictures.ndim == 4:  # colours last, and the page wants them first
             pictures = pictures.permute(0, 3, 1, 2)
@@ -137,7 +125,7 @@ class Film:
                 {"epoch": round(f["epoch"], 4), "elbo": round(f["elbo"], 2)}
                 for f in self.seen
             ],
-            extent=round(min(5.0, max(3.0, reach.item())), 1),
+            extent=extent_of(self.vae, self.images),
             points=b"".join(frame["points"] for frame in self.seen),
             point_labels=known["point_labels"],
             names=known["names"],
@@ -149,3 +137,19 @@ class Film:
             pictures[chosen], 3, "The decoded plane early, halfway and at the end."
         )
         return figure
+
+
+@evaluating
+def _frame(vae: VAE, images: Images) -> dict:
+    """What a model does: its bound, its codes, its plane as one picture."""
+    with seeded(0):
+        elbo = vae.elbo(images.x).value.mean().item()
+    levels = torch.linspace(0.04, 0.96, GRID)
+    quantiles = torch.special.ndtri(levels)
+    z2, z1 = torch.meshgrid(quantiles.flip(0), quantiles, indexing="ij")
+    decoded = vae.decode(torch.stack([z1, z2], -1).reshape(-1, 2)).mean
+    return {
+        "elbo": elbo,
+        "points": scatter(vae, images)["points"],
+        "picture": tile(decoded, columns=GRID, gap=0),
+    }

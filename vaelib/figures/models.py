@@ -4,8 +4,10 @@ import math
 
 import torch
 import traitlets
+from torch import Tensor
 
-from vaelib._state import seeded
+from vaelib import _checks as checks
+from vaelib._state import evaluating, seeded
 from vaelib.data import Images
 from vaelib.figures import stills
 from vaelib.figures.live import LiveFigure, fixed, number, numbers
@@ -37,7 +39,7 @@ class LatentExplorer(LiveFigure):
         return self.picture
 
 
-@torch.no_grad()
+@evaluating
 def latent_explorer(
     vae: VAE,
     images: Images | None = None,
@@ -60,7 +62,7 @@ def latent_explorer(
     state = {"points": b"", "point_labels": b"", "names": [], "order": list(range(d))}
     extent = 3.0
     if images is not None:
-        some = images[torch.arange(min(len(images), POINTS))]
+        some = first(images, POINTS)
         if d == 2:
             state |= scatter(vae, some, names)
             extent = extent_of(vae, some)
@@ -96,13 +98,20 @@ def latent_explorer(
     return figure
 
 
+def first(images: Images, n: int) -> Images:
+    """The first n of the images, or all."""
+    checks.labelled(images)
+    return images[torch.arange(min(len(images), n))]
+
+
+@evaluating
 def extent_of(vae: VAE, images: Images) -> float:
     """How far the plane reaches: nearly all codes, between 3 and 5."""
     reach = vae.encode(images.x).mean.abs().flatten().quantile(0.995).item()
     return round(min(5.0, max(3.0, reach)), 1)
 
 
-@torch.no_grad()
+@evaluating
 def scatter(vae: VAE, images: Images, names: list[str] | None = None) -> dict:
     """Posterior means and labels of images, as the module plane.js reads them."""
     classes = int(images.y.max()) + 1
@@ -136,7 +145,7 @@ class Interpolation(LiveFigure):
         return self.picture
 
 
-@torch.no_grad()
+@evaluating
 def interpolation(
     vae: VAE,
     images: Images,
@@ -150,6 +159,7 @@ def interpolation(
     The reader chooses both among (up to) ten of the images: one of each class, in the
     order of their labels. Codes are posterior means. Read `.first`, `.second`, `.t`.
     """
+    checks.labelled(images)
     if len(images) < 2:
         raise ValueError(f"images must hold two images at least, got {len(images)}.")
     shown = _one_of_each(images, 10)
@@ -210,7 +220,7 @@ THREE = [
 ]
 
 
-@torch.no_grad()
+@evaluating
 def draw_digit(
     vae: VAE,
     images: Images | None = None,
@@ -243,7 +253,7 @@ def draw_digit(
     d = latent_dim(vae)
     state = {"points": b"", "point_labels": b"", "names": []}
     if images is not None and d == 2:
-        some = images[torch.arange(min(len(images), POINTS))]
+        some = first(images, POINTS)
         state = {**scatter(vae, some, names), "extent": extent_of(vae, some)}
     has_convolutions = any("conv" in layer["kind"] for layer in decoder["layers"])
     figure = DrawDigit(
@@ -294,7 +304,6 @@ class LossScales(LiveFigure):
         return self.picture or stills.drawing(stills.text(0, 20, words), height=30)
 
 
-@torch.no_grad()
 def loss_scales(
     models: dict[float, VAE] | None = None,
     images: Images | None = None,
@@ -315,8 +324,9 @@ def loss_scales(
     """
     state, picture = {}, ""
     if models:
-        if images is None or len(images) < 8:
-            raise ValueError("images must hold at least 8 images to be reconstructed.")
+        checks.labelled(images)
+        if len(images) < 8:
+            raise ValueError(f"images must hold at least 8 images, got {len(images)}.")
         if len(models) > 8 or min(models) <= 0:
             raise ValueError(
                 "models must map at most eight positive betas to models, got "
@@ -324,23 +334,10 @@ def loss_scales(
             )
         betas = sorted(models)
         x = images.x[_one_of_each(images, 8)]
-        sheets, kls = [], []
-        for beta in betas:
-            vae = models[beta]
-            z = torch.randn(
-                16, latent_dim(vae), generator=torch.Generator().manual_seed(0)
-            )
-            rows = [x.cpu(), vae.reconstruct(x).cpu(), vae.decode(z).mean.cpu()]
-            sheet = tile(torch.cat(rows), 8, gap=0)
-            sheets.append(
-                sheet.unsqueeze(0) if sheet.ndim == 2 else sheet.movedim(-1, 0)
-            )
-            with seeded(0):
-                kls.append(vae.elbo(images.x[:500]).kl.mean().item())
-        sheets = torch.stack(sheets)
+        sheets = torch.stack([_sheet(models[beta], x) for beta in betas])
         state = {
             "betas": [float(beta) for beta in betas],
-            "kls": kls,
+            "kls": [_mean_kl(models[beta], images.x[:500]) for beta in betas],
             "shape": list(sheets.shape[1:]),
             "pictures": (sheets * 255).round().to(torch.uint8).numpy().tobytes(),
         }
@@ -350,3 +347,19 @@ def loss_scales(
     figure = LossScales(label="The beta that a loss implies", prompt=prompt, **state)
     figure.picture = picture
     return figure
+
+
+@evaluating
+def _sheet(vae: VAE, x: Tensor) -> Tensor:
+    """One picture (C, H, W): images x, their reconstructions, and 16 samples."""
+    generator = torch.Generator().manual_seed(0)
+    z = torch.randn(16, latent_dim(vae), generator=generator)
+    rows = [x.cpu(), vae.reconstruct(x).cpu(), vae.decode(z).mean.cpu()]
+    sheet = tile(torch.cat(rows), 8, gap=0)
+    return sheet.unsqueeze(0) if sheet.ndim == 2 else sheet.movedim(-1, 0)
+
+
+@evaluating
+def _mean_kl(vae: VAE, x: Tensor) -> float:
+    with seeded(0):
+        return vae.elbo(x).kl.mean().item()
