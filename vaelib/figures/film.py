@@ -32,10 +32,6 @@ class TrainingFilm(LiveFigure):
     names = fixed(traitlets.List(traitlets.Unicode()))
     shape = fixed(traitlets.List())
     pictures = fixed(traitlets.Bytes())
-    picture = ""
-
-    def still(self) -> str:
-        return self.picture
 
 
 class Film:

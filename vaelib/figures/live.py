@@ -48,6 +48,7 @@ class LiveFigure(anywidget.AnyWidget):
     modules: tuple[str, ...] = ()
     height = 420  # CSS pixels kept free on a page until the figure is drawn
     promise = "This figure moves"  # what a still picture of it cannot
+    picture = ""  # HTML, set by those that are drawn in Python
 
     label = traitlets.Unicode().tag(sync=True, live=True)
     prompt = traitlets.Unicode().tag(sync=True, live=True)
@@ -68,7 +69,7 @@ class LiveFigure(anywidget.AnyWidget):
 
     def still(self) -> str:
         """HTML of a picture that shows the idea where nothing can move."""
-        return ""
+        return self.picture
 
     def state(self) -> dict:
         """The figure's state: what Python and the browser share."""

@@ -33,10 +33,6 @@ class LatentExplorer(LiveFigure):
     points = fixed(traitlets.Bytes())
     point_labels = fixed(traitlets.Bytes())
     names = fixed(traitlets.List(traitlets.Unicode()))
-    picture = ""
-
-    def still(self) -> str:
-        return self.picture
 
 
 @evaluating
@@ -139,10 +135,6 @@ class Interpolation(LiveFigure):
     pixels = fixed(traitlets.Bytes())
     decoder = fixed(traitlets.Dict())
     weights = fixed(traitlets.Bytes())
-    picture = ""
-
-    def still(self) -> str:
-        return self.picture
 
 
 @evaluating
@@ -206,10 +198,6 @@ class DrawDigit(LiveFigure):
     points = fixed(traitlets.Bytes())
     point_labels = fixed(traitlets.Bytes())
     names = fixed(traitlets.List(traitlets.Unicode()))
-    picture = ""
-
-    def still(self) -> str:
-        return self.picture
 
 
 # A three, so that the figure has something to show before anything is drawn.
@@ -290,7 +278,6 @@ class LossScales(LiveFigure):
     kls = fixed(traitlets.List(traitlets.Float()))
     shape = fixed(traitlets.List())
     pictures = fixed(traitlets.Bytes())
-    picture = ""
 
     @property
     def beta(self) -> float:
