@@ -414,7 +414,7 @@ def test_a_quiz_is_html_without_a_kernel(static, comms):
     state = json.loads(html.unescape(host))["state"]
     assert state["chosen"] == [[], []]
     one = state["questions"][0]
-    assert one["text"] == ["Is 0 < ", ["i", ["q"]], "?"]
+    assert one["text"] == ["Is 0\xa0<\xa0", ["i", ["q"]], "?"]
     assert one["choices"][1] == ["choice ", ["i", ["z"]], ["sub", ["1"]]]
     key = json.loads(base64.b64decode(one["key"]))
     assert [right for right, _ in key] == [False, True, False]
@@ -434,6 +434,16 @@ def test_no_text_of_a_quiz_brings_an_element_into_the_page():
     assert {tag for tag, _ in tags} <= {"div", "ol", "li", "p", "b", "i", "sub", "sup"}
     assert not any(re.search(r"\bon\w+=", attributes) for _, attributes in tags)
     assert html.unescape(quiz.still()).count(HOSTILE) == 2
+
+
+def test_a_relation_of_a_quiz_stays_on_one_line():
+    from vaelib.figures.quiz import parts
+
+    assert parts("with <i>z</i> = 0 or so") == [
+        "with ",
+        ["i", ["z"]],
+        "\xa0=\xa00 or so",
+    ]
 
 
 def test_a_quiz_on_paper_has_the_answers_after_the_questions():

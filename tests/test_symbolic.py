@@ -284,6 +284,27 @@ def test_derivation_reads_as_text_and_as_latex():
     for step in steps:
         assert step.rule in text and step.rule in latex
     # In the order in which a person writes it, with log sigma^2 left whole.
-    last = r"\mu^{2} + \sigma^{2} - 1 - \log{\left(\sigma^{2} \right)}"
+    last = r"\mu^{2} + \sigma^{2} - 1 - \log \sigma^{2}"
     assert last in latex and last in steps[-1]._repr_latex_()
     assert "eps" not in text and "Expectation" not in text
+
+
+def test_logarithms_have_brackets_where_they_need_them():
+    steps = [
+        Step("any", sum_)
+        for sum_ in (
+            sp.log(2 * sigma),
+            sp.log(z + 1),
+            sp.log(sigma / 3),
+            sp.log(sigma) ** 2,
+            sp.log(sp.Function("q")(z)),
+        )
+    ]
+    shown = [step._repr_latex_().removeprefix(r"$\displaystyle = ") for step in steps]
+    assert shown == [
+        r"\log\left(2 \sigma\right)$",
+        r"\log\left(1 + z\right)$",
+        r"\log \frac{\sigma}{3}$",
+        r"\log{\left(\sigma \right)}^{2}$",
+        r"\log q(z)$",
+    ]

@@ -140,7 +140,16 @@ class Expectation(sp.Expr):
         return expectation(*self.args)
 
     def _latex(self, printer):
-        return rf"\mathbb{{E}}_q\left[{printer.doprint(self.args[0])}\right]"
+        inside = self.args[0]
+        terms = inside.args if isinstance(inside, sp.Add) else ()
+        if len(terms) > 3:  # on two lines, or a phone would cut them off
+            rows = (_sum(*terms[:2]), _sum(*terms[2:]))
+            first, second = map(printer.doprint, rows)
+            second = second if second.startswith("-") else f"+ {second}"
+            inside = rf"\begin{{aligned}} &{first} \\ &{second} \end{{aligned}}"
+        else:
+            inside = printer.doprint(inside)
+        return rf"\mathbb{{E}}_q\left[{inside}\right]"
 
     def _sympystr(self, printer):
         return f"E_q[{printer.doprint(self.args[0])}]"
@@ -218,10 +227,10 @@ class Derivation(Sequence):
             # The rule stands above its line: beside it, a phone would cut it off.
             rf"& \small\text{{{number}. {step.rule}}} \\"
             "\n"
-            rf"{claim if number == 1 else ''} &= {_latex(step.expression)}"
+            rf"& \quad = {_latex(step.expression)}"
             for number, step in enumerate(self, 1)
         ]
-        body = " \\\\[0.6em]\n".join(lines)
+        body = " \\\\[0.6em]\n".join([f"& {claim}", *lines])
         return f"$$\n\\begin{{aligned}}\n{body}\n\\end{{aligned}}\n$$"
 
 
@@ -264,11 +273,11 @@ def derive_gaussian_kl(mu_p=0, sigma_p=1):
             _sum(log_ratio, -half_q * mean(from_q), half_p * mean(from_p)),
         ),
         Step(
-            "the mean square about q's own mean is its variance",
+            "the mean square about q's mean: its variance",
             _sum(log_ratio, -half_q * sigma**2, half_p * mean(from_p)),
         ),
         Step(
-            "the mean square about p's mean: squared shift plus variance",
+            "mean square about p's mean: shift² + variance",
             _sum(log_ratio, -sp.Rational(1, 2), half_p * spread),
         ),
         Step(
@@ -305,8 +314,28 @@ def _log(expr):
     return sp.log(expr, evaluate=False)
 
 
+class _AsWritten(LatexPrinter):
+    """Terms in the order given; brackets only where a person would write them."""
+
+    def __init__(self):
+        super().__init__({"order": "none"})
+
+    def _print_log(self, expr, exp=None):
+        if exp is not None:
+            return super()._print_log(expr, exp)
+        (inside,) = expr.args
+        bare = not (inside.is_Add or inside.is_Mul) or sp.fraction(inside)[1] != 1
+        printed = self._print(inside)
+        return rf"\log {printed}" if bare else rf"\log\left({printed}\right)"
+
+    def _print_Function(self, expr, exp=None):
+        if isinstance(expr, AppliedUndef) and exp is None:  # q(z)
+            return rf"{expr.func.__name__}({', '.join(map(self._print, expr.args))})"
+        return super()._print_Function(expr, exp)
+
+
 def _latex(expr):
-    return LatexPrinter({"order": "none"}).doprint(expr)
+    return _AsWritten().doprint(expr)
 
 
 def _inverse(cov):

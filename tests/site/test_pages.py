@@ -39,6 +39,12 @@ WIDER_THAN_PAGE = """() => [...document.querySelectorAll("article *")]
         return false;
     return true; })
   .slice(0, 5).map((e) => e.outerHTML.slice(0, 120))"""
+# Displayed equations that scroll on a telephone, in solutions, too.
+CUT_OFF = """() => {
+  for (const box of document.querySelectorAll("article details")) box.open = true;
+  return [...document.querySelectorAll('article mjx-container[display="true"]')]
+    .filter((e) => e.scrollWidth > e.clientWidth + 1)
+    .map((e) => (e.closest("[id]")?.id ?? "") + " " + e.textContent.slice(0, 60)); }"""
 INK = """() => [...document.querySelectorAll("svg.vb-figure")]
   .map((e) => getComputedStyle(e).color)"""
 CLICK_THEME = """() => document.querySelector("button.theme-switch-button").click()"""
@@ -81,6 +87,8 @@ def test_page_over_http(name, page, sample, address, visit):
         seen.page.wait_for_function(fits, timeout=5000)
     assert seen.page.evaluate(fits), seen.page.evaluate(WIDER_THAN_PAGE)
     assert seen.page.evaluate(WIDER_THAN_PAGE) == []
+    if name == "book":
+        assert seen.page.evaluate(CUT_OFF) == []
     assert seen.problems == []
 
 

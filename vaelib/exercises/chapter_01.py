@@ -396,8 +396,9 @@ p_late = ...  # P(late | call)
 Take one time in twenty, with likelihoods $\tfrac35$ and $\tfrac1{10}$. The prior
 odds are $1 : 19$, and the call multiplies them by 6: posterior odds $6 : 19$, so
 $P(L|B) = \tfrac6{25} = 0.24$. The same call and the same likelihoods as for the
-friend of the chapter, and he is probably on time. Answering $\tfrac67$, or
-$\tfrac35$, is the *base-rate fallacy*: taking the likelihood for the posterior.
+friend of the chapter, and he is probably on time. Answering $\tfrac67$ is the
+*base-rate fallacy*: it leaves out how rarely he is late. Answering $\tfrac35$ takes
+the likelihood for the posterior.
 """,
     ),
     Exercise(
@@ -608,8 +609,9 @@ print((both * z).sum())
 
 As $n$ grows, $v \to 0$ like $\sigma^2 / n$, and $m$ approaches the average of the
 $x_i$: the prior contributes a fixed precision $1/\tau^2$, the data one that grows.
-(With errors that are *not* independent, say because she always underestimates
-traffic, this is false, and no number of calls will help.)
+(If all her errors share a part, say because she misjudges the traffic by the same
+unknown amount each time, this is false: more calls still help, but $v$ never falls
+below what the shared part leaves.)
 """,
     ),
     Exercise(

@@ -58,7 +58,7 @@ def bayes(
     evidence: tuple[str, str] = ("a call", "no call"),
     prompt: str = (
         "Add a call: the orange parts of the square become its new columns. How many "
-        "silent mornings does it take to undo one call?"
+        "silences does it take to undo one call?"
     ),
 ) -> Bayes:
     """Bayes' rule for two hypotheses as areas, with evidence counted up.

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 TAGS = ("i", "sub", "sup", "code")  # what a text may hold; all else is letters
 TAG = re.compile(rf"<(/?)({'|'.join(TAGS)})>")
+NO_BREAK = "\N{NO-BREAK SPACE}"
+RELATION = re.compile(r" ([=≈<>≤≥]) ")  # stays on a line with both its sides
 
 
 class Quiz(LiveFigure):
@@ -149,7 +151,8 @@ def parts(text: str) -> list:
 
 def _add(element: list, letters: str) -> None:
     if letters:
-        element[1].append(html.unescape(letters))
+        kept = rf"{NO_BREAK}\1{NO_BREAK}"
+        element[1].append(RELATION.sub(kept, html.unescape(letters)))
 
 
 def markup(text: str) -> str:
@@ -181,9 +184,10 @@ def plain(text: str) -> str:
 
 
 def wrapped(mark: str, text: str) -> list[str]:
-    return textwrap.wrap(
+    lines = textwrap.wrap(
         plain(text), 76, initial_indent=mark, subsequent_indent=" " * len(mark)
     )
+    return [line.replace(NO_BREAK, " ") for line in lines]
 
 
 def packed(question: Question) -> dict:

@@ -36,7 +36,7 @@ function render({ model, el }) {
   const add = (value) => () =>
     figure.set("observations", [...figure.get("observations"), value]);
   const again = button("start again", () => figure.set("observations", []));
-  const more = [button(`＋ ${seen}`, add(1)), button(`＋ ${unseen}`, add(0))];
+  const more = [button(`+ ${seen}`, add(1)), button(`+ ${unseen}`, add(0))];
   more[0].style.setProperty("--vf-accent", orange);
   const row = h("div", { class: "vf-row", style: "gap:.5rem" }, ...more, again);
   row.style.margin = "0.6rem 0 0.4rem";
