@@ -104,6 +104,28 @@ def test_an_interrupted_fit_returns_its_history_and_a_usable_model(digits):
     assert history.plot().axes
 
 
+def test_a_part_of_an_epoch_is_tested_too(digits, monkeypatch):
+    """What reads the history after a training reads that of a stopped one as well."""
+
+    def beta(done):
+        if done >= 0.1:
+            raise KeyboardInterrupt
+        return 1.0
+
+    options = {"batch_size": 100, "beta": beta, "progress": False}
+    vae = small()
+    history = vaelib.fit(vae, digits, 3, **options)
+    assert len(history) == 1 and 0 < history["epoch"][0] < 1
+    expected = vaelib.evaluate(vae, digits.test.x)["elbo"]
+    assert history["test_elbo"] == [pytest.approx(expected, abs=1.0)]
+
+    def pressed_again(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "_evaluate", pressed_again)
+    assert "test_elbo" not in vaelib.fit(small(), digits, 3, **options).rows[0]
+
+
 def test_a_real_ctrl_c_stops_a_real_fit(digits):
     press = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
 

@@ -1,10 +1,10 @@
 """fit: train a VAE in place, and keep the history of its bound."""
 
+import contextlib
 import math
 import os
 import random
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -123,7 +123,8 @@ def fit(
     of every batch, and all end with the same model and history.
 
     Interrupting (Ctrl-C, the notebook's stop button) returns the history so far, the
-    last row that of a part of an epoch, and leaves the model as trained until then.
+    last row that of a part of an epoch, and leaves the model as trained until then;
+    .interrupted says so, for a loop of trainings that should end, too.
     A loss or weight that is not finite raises FloatingPointError, whose .history
     holds the epochs so far, and leaves the model as it was when an epoch last began
     with a finite loss. Any other error has the .history so far, too; ConnectionError
@@ -185,17 +186,15 @@ def fit(
                     train_epoch(
                         vae, bound, pairs, adam, lr, beta, networks, meter, good
                     )
-                row = meter.row()
-                if test is not None:
-                    terms = _evaluate(vae, test, processes)
-                    row |= {f"test_{name}": value for name, value in terms.items()}
-                history.rows.append(row)
+                history.rows.append(meter.row() | _test_terms(vae, test, processes))
                 if checkpoint:
                     checkpoint.write(vae, adam, history.rows)
         except KeyboardInterrupt:
             history.interrupted = True
             if meter and meter.images and len(history) < meter.epoch:
                 history.rows.append(meter.row())
+                with contextlib.suppress(KeyboardInterrupt):  # pressed twice: at once
+                    history.rows[-1] |= _test_terms(vae, test, processes)
         except FloatingPointError as error:
             vae.load_state_dict(good)
             error.history = history
@@ -385,7 +384,7 @@ class Meter:
                 refresh=False,
             )
 
-    @contextmanager
+    @contextlib.contextmanager
     def invalid_values(self):
         """What torch's own check of a distribution's arguments says, in fit's words."""
         try:
@@ -434,6 +433,14 @@ def evaluate(vae: VAE, x: Tensor, batch_size: int = 1000) -> dict[str, float]:
     """
     checks.images(x, vae.shape)
     return _evaluate(vae, x, Processes(), checks.count("batch_size", batch_size))
+
+
+def _test_terms(vae, test, processes) -> dict[str, float]:
+    """What a row says of the test images, where there are any."""
+    if test is None:
+        return {}
+    terms = _evaluate(vae, test, processes)
+    return {f"test_{name}": value for name, value in terms.items()}
 
 
 @torch.no_grad()
