@@ -40,7 +40,7 @@ serve: book  ## build it and serve it to the browser
 	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory $(SITE) $(PORT)
 
 lab: $(READY)  ## open the chapters in JupyterLab
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab --ServerApp.root_dir=. --ServerApp.preferred_dir=notebooks
 
 pdf: book  ## print it into _build/book.pdf, solutions and all
 	$(VAEBOOK) pdf

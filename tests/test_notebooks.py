@@ -65,6 +65,10 @@ def test_chapter_keeps_the_contract(path):
         assert cell.outputs == [] and cell.execution_count is None, cell.id
         assert [line for line in lines if len(line) > 79] == [], cell.id
         assert len([line for line in lines if line.strip()]) <= 16, cell.id
+        # What the page folds away, JupyterLab folds away, too.
+        hidden = {"hide-input", "remove-input"} & set(cell.metadata.get("tags", []))
+        folded = cell.metadata.get("jupyter", {}).get("source_hidden", False)
+        assert folded or not hidden, cell.id
 
 
 def test_chapters_have_a_number_of_their_own():

@@ -92,7 +92,7 @@ def mark_all(submissions, jobs: int, *given) -> tuple[dict[int, BaseException], 
             pool.submit(mark, one, *given): n for n, one in enumerate(submissions)
         }
         for done in tqdm(
-            as_completed(waiting), total=len(waiting), unit=" students", disable=None
+            as_completed(waiting), total=len(waiting), unit="student", disable=None
         ):
             if done.exception():
                 errors[waiting[done]] = done.exception()

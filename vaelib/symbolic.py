@@ -269,15 +269,15 @@ def derive_gaussian_kl(mu_p=0, sigma_p=1):
             mean(_sum(log_ratio, -half_q * from_q, half_p * from_p)),
         ),
         Step(
-            "the expectation is linear; constants come out",
+            "the expectation is linear",
             _sum(log_ratio, -half_q * mean(from_q), half_p * mean(from_p)),
         ),
         Step(
-            "the mean square about q's mean: its variance",
+            "mean square about q's mean: its variance",
             _sum(log_ratio, -half_q * sigma**2, half_p * mean(from_p)),
         ),
         Step(
-            "mean square about p's mean: shift² + variance",
+            "about p's mean: squared shift plus variance",
             _sum(log_ratio, -sp.Rational(1, 2), half_p * spread),
         ),
         Step(

@@ -552,6 +552,21 @@ def test_a_drawing_reaches_the_state(visit, address, live_site):
     assert "ELBO" in figure.root.inner_text()
 
 
+def test_a_film_stops_where_the_reader_puts_it(visit, address, live_site):
+    seen = visit(address(live_site) + "index.html", width=800)
+    figure = Figure(seen.page, "film").ready()
+    figure.root.get_by_role("button", name="play").click()
+    seen.page.wait_for_function(
+        "() => document.querySelector('#film .vf-host').vaelibModel.get('frame') >= 1",
+        timeout=10_000,
+    )
+    figure.root.get_by_role("slider").press("End")
+    figure.root.get_by_role("button", name="play").wait_for(timeout=2000)
+    figure.root.get_by_role("slider").press("Home")
+    seen.page.wait_for_timeout(300)
+    assert figure.get("frame") == 0
+
+
 def test_a_film_plays_to_its_end(visit, address, live_site):
     seen = visit(address(live_site) + "index.html", width=800)
     figure = Figure(seen.page, "film").ready()

@@ -43,7 +43,7 @@ def train(loss, x: Tensor, epochs=4, batch_size=100, lr=3e-3, seed=0):
 def admit(losses: dict[str, Callable], x: Tensor, progress=True, **options) -> dict:
     """Train a Net with each loss: name -> (net, loss by step). Options as in train."""
     hidden = not progress or os.environ.get("TQDM_DISABLE", "0") not in ("", "0")
-    with tqdm(losses.items(), unit=" patients", disable=hidden) as bar:
+    with tqdm(losses.items(), unit="patient", disable=hidden) as bar:
         return {name: train(loss, x, **options) for name, loss in bar}
 
 

@@ -403,7 +403,7 @@ about: would you have called the result clusters?
 from sklearn.manifold import TSNE
 
 noise = torch.randn(500, 20).numpy()
-fig, axes = plt.subplots(1, 2, figsize=(6.4, 3.2))
+fig, axes = plt.subplots(1, 2, figsize=(5.8, 3.2))
 for ax, perplexity in zip(axes, (3, 30)):
     tsne = TSNE(perplexity=perplexity, init="pca", random_state=0)
     ax.scatter(*tsne.fit_transform(noise).T, s=4)

@@ -51,7 +51,7 @@ quiz({number})"""
 IMPORT = "from vaelib.exercises import ex"
 # Before anything is filled in, a check only says so.
 ANSWER = {"tags": ["remove-output"]}
-QUIETLY = {"tags": ["remove-input"]}
+QUIETLY = {"jupyter": {"source_hidden": True}, "tags": ["remove-input"]}
 
 
 def section(number: int) -> list:

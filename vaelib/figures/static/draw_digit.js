@@ -118,7 +118,7 @@ function render({ model, el }) {
   const sheet = h("div", {
     role: "application",
     "aria-label": "paper to draw a digit on: arrow keys draw, the space bar lifts the pen",
-    style: "aspect-ratio:1;background:#000;border-radius:3px",
+    style: "aspect-ratio:1;background:#000;border-radius:3px;outline:1px solid var(--vf-line)",
   }, paper);
   const given = picture(description.shape);
   const made = picture(description.shape);

@@ -64,6 +64,7 @@ function render({ model, el }) {
   };
   function tick(now) {
     if (!running) return;
+    if (figure.get("frame") !== Math.floor(position)) return stop(); // by the reader
     if (stillness()) {
       // Without motion a step is a step: whole frames, slowly.
       if (now - before > MILLISECONDS) {
