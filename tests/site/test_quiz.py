@@ -16,7 +16,7 @@ from vaebook import live as extension
 from vaelib import exercises, figures
 from vaelib.exercises import Choice, Question
 
-HOSTILE = '<img src="data:,x" onerror="window.struck = 1"><b onclick="1">x</b>'
+HOSTILE = '<img src="data:,x" onerror="window.struck=1"><b onclick="1">x</b>'
 QUESTIONS = [
     Question(
         "The bound equals log <i>p</i>(<i>x</i>) when <i>q</i> is",
