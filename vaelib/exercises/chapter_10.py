@@ -382,8 +382,8 @@ for d in (20, 40):
 
 All 40 count as active, and the 40 dimensions are worse than the 20: by 5 nats on MNIST
 (126.7 against 121.6) and by 3 on the scikit-learn digits. After four times as much
-training about 19 are left and the two models are within a nat. "Surplus dimensions cost
-nothing" is a statement about the end of training.
+training about 18 are left and the two models are about a nat apart. "Surplus
+dimensions cost nothing" is a statement about the end of training.
 """,
         rubric=(
             (1, "Both models, with the active dimensions and the loss on test images."),
@@ -604,7 +604,7 @@ QUESTIONS = [
         ),
     ),
     Question(
-        "After a long training 19 of 40 dimensions are active. What do the other 21 "
+        "After a long training 18 of 40 dimensions are active. What do the other 22 "
         "cost?",
         (
             Choice(

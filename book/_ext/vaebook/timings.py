@@ -13,6 +13,7 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 from vaebook.costs import duration
+from vaebook.punctuation import NO_BREAK
 
 DEAREST = 3  # cells named for each chapter
 HEADINGS = ("chapter", "run", "its dearest cells")
@@ -78,12 +79,13 @@ def table(app, docname, rows) -> nodes.table:
     for name, timed in rows:
         title = app.env.titles[name].astext()
         address = app.builder.get_relative_uri(docname, name)
+        whole = duration(sum(seconds for _, seconds in timed))
         dearest = sorted(timed, key=lambda cell: -cell[1])[:DEAREST]
         cells = ", ".join(f"{cell} {duration(seconds)}" for cell, seconds in dearest)
         body += row(
             [
                 nodes.reference("", title, internal=True, refuri=address),
-                nodes.Text(duration(sum(seconds for _, seconds in timed))),
+                nodes.Text(whole.replace(" ", NO_BREAK)),
                 nodes.Text(cells),
             ]
         )

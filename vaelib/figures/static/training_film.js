@@ -116,7 +116,7 @@ function render({ model, el }) {
     chart.replaceChildren(
       svg("path", { d: line(xs, ys), fill: "none", stroke: "var(--vf-0)", "stroke-width": 2 }),
       svg("circle", { cx: xs[k], cy: ys[k], r: 5, fill: "var(--vf-0)" }),
-      svg("text", { x: 2, y: 14 }, "ELBO of the test images"),
+      svg("text", { x: 2, y: 14 }, `ELBO of ${n} test images`),
       svg("text", { x: width - 2, y: 14, "text-anchor": "end" },
         `${fixed(values[k], 1)} nats`),
     );
