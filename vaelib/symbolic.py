@@ -277,7 +277,7 @@ def derive_gaussian_kl(mu_p=0, sigma_p=1):
             _sum(log_ratio, -half_q * sigma**2, half_p * mean(from_p)),
         ),
         Step(
-            "about p's mean: squared shift plus variance",
+            "about p's mean: squared shift + variance",
             _sum(log_ratio, -sp.Rational(1, 2), half_p * spread),
         ),
         Step(
