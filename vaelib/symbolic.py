@@ -257,11 +257,11 @@ def derive_gaussian_kl(mu_p=0, sigma_p=1):
     steps = [
         Step("definition of the divergence", mean(sp.log(q / p))),
         Step(
-            "the logarithm of a ratio is a difference",
+            "a ratio's logarithm is a difference",
             mean(_sum(sp.log(q), -sp.log(p))),
         ),
         Step(
-            "put in the logarithms of the two densities",
+            "put in the two log-densities",
             mean(_sum(*log_q.args, *(-term for term in log_p.args))),
         ),
         Step(
@@ -273,11 +273,11 @@ def derive_gaussian_kl(mu_p=0, sigma_p=1):
             _sum(log_ratio, -half_q * mean(from_q), half_p * mean(from_p)),
         ),
         Step(
-            "mean square about q's mean: its variance",
+            "mean square about q's mean: variance",
             _sum(log_ratio, -half_q * sigma**2, half_p * mean(from_p)),
         ),
         Step(
-            "about p's mean: squared shift + variance",
+            "about p's mean: shift² + variance",
             _sum(log_ratio, -sp.Rational(1, 2), half_p * spread),
         ),
         Step(

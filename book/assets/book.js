@@ -20,3 +20,17 @@ addEventListener("load", async () => {
   await window.MathJax?.startup?.promise;
   new ResizeObserver(letWideEquationsBeFocused).observe(document.body);
 });
+
+// Words in formulas are set in the page's letters, whose width MathJax measures once: it
+// waits for them, though not for ever. (MathJax comes after this script.)
+if (window.MathJax) {
+  const later = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+  window.MathJax.startup = {
+    async pageReady() {
+      const text = document.querySelector("article p") ?? document.body;
+      const letters = document.fonts.load(getComputedStyle(text).font);
+      await Promise.race([letters.catch(() => {}), later(3000)]);
+      return window.MathJax.startup.defaultPageReady();
+    },
+  };
+}
