@@ -1,6 +1,7 @@
 """What a reader can do with a page, tried on the sample site."""
 
 import re
+import time
 
 import pytest
 
@@ -45,6 +46,27 @@ def test_a_number_and_its_unit_stay_on_one_line(chapter):
     assert re.search(r"0\.0\d\d\xa0nats", said)  # from the output of a cell
     cost = chapter.page.locator("h1 + p.vb-cost").evaluate(CONTENT)
     assert re.search(r"\d\xa0s on", cost)
+
+
+@pytest.mark.parametrize("delay", [0, 1.0])
+def test_words_in_a_formula_fit_even_if_their_letters_come_late(
+    delay, sample, address, browser
+):
+    """MathJax measures words once: those of the fallback font have another width."""
+    page = browser.new_page()
+    page.route("**/fonts/source-*", lambda r: (time.sleep(delay), r.continue_()))
+    page.goto(address(sample) + "book/start.html")
+    page.evaluate("() => window.MathJax.startup.promise")
+    page.evaluate("() => document.fonts.ready.then(() => null)")
+    words = page.locator("mjx-utext")
+    assert words.count() == 1
+    kept, needed = words.evaluate(
+        """(e) => { const kept = e.getBoundingClientRect().width;
+          e.style.width = "auto"; e.style.display = "inline-block";
+          return [kept, e.getBoundingClientRect().width]; }"""
+    )
+    page.close()
+    assert kept == pytest.approx(needed, rel=0.01)
 
 
 def test_citation_leads_to_the_bibliography(chapter):

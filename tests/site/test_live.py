@@ -552,29 +552,25 @@ def test_a_drawing_reaches_the_state(visit, address, live_site):
     assert "ELBO" in figure.root.inner_text()
 
 
-def test_a_film_stops_where_the_reader_puts_it(visit, address, live_site):
+def playing(visit, address, live_site, condition):
+    """The page and its film, which plays, and whose frame has come so far."""
     seen = visit(address(live_site) + "index.html", width=800)
     figure = Figure(seen.page, "film").ready()
     figure.root.get_by_role("button", name="play").click()
-    seen.page.wait_for_function(
-        "() => document.querySelector('#film .vf-host').vaelibModel.get('frame') >= 1",
-        timeout=10_000,
-    )
-    figure.root.get_by_role("slider").press("End")
-    figure.root.get_by_role("button", name="play").wait_for(timeout=2000)
+    frame = "document.querySelector('#film .vf-host').vaelibModel.get('frame')"
+    seen.page.wait_for_function(f"() => {frame} {condition}", timeout=20_000)
+    return seen, figure
+
+
+def test_a_film_stops_where_the_reader_puts_it(visit, address, live_site):
+    _, figure = playing(visit, address, live_site, ">= 2")
     figure.root.get_by_role("slider").press("Home")
-    seen.page.wait_for_timeout(300)
+    figure.root.get_by_role("button", name="play").wait_for(timeout=2000)
     assert figure.get("frame") == 0
 
 
 def test_a_film_plays_to_its_end(visit, address, live_site):
-    seen = visit(address(live_site) + "index.html", width=800)
-    figure = Figure(seen.page, "film").ready()
-    figure.root.get_by_role("button", name="play").click()
-    seen.page.wait_for_function(
-        "() => document.querySelector('#film .vf-host').vaelibModel.get('frame') === 5",
-        timeout=20_000,
-    )
+    seen, figure = playing(visit, address, live_site, "=== 5")
     figure.root.get_by_role("button", name="play").wait_for(timeout=5000)
     assert not seen.problems
 
